@@ -1,0 +1,88 @@
+#include "base/cpu.h"
+
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
+namespace lowkey {
+
+namespace {
+
+#if defined(__x86_64__)
+uint64_t saved_state() {  // XCR0: which registers the system saves on a context switch
+  uint32_t low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t{high} << 32) | low;
+}
+
+bool request_tiles() {
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+CpuFeatures detect() {
+  CpuFeatures f;
+  uint32_t a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return f;
+  const bool os_saves = c & bit_OSXSAVE, fma = c & bit_FMA, f16c = c & bit_F16C;
+  if (!os_saves) return f;
+  const uint64_t state = saved_state();
+  const bool ymm = (state & 0x6) == 0x6, zmm = (state & 0xe6) == 0xe6;
+  const bool tiles = (state & 0x60000) == 0x60000;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return f;
+  f.avx2 = ymm && fma && f16c && (b & bit_AVX2);
+  f.avx512 = f.avx2 && zmm && (b & bit_AVX512F) && (b & bit_AVX512BW) && (b & bit_AVX512DQ) &&
+             (b & bit_AVX512VL);
+  f.avx512_vnni = f.avx512 && (c & bit_AVX512VNNI);
+  f.avx512_vbmi = f.avx512 && (c & bit_AVX512VBMI);
+  const bool tile_bits = (d & (1u << 24)) != 0;
+  const bool int8_bit = (d & (1u << 25)) != 0, bf16_bit = (d & (1u << 22)) != 0;
+  if (tiles && tile_bits && f.avx512_vnni && request_tiles()) {
+    f.amx_int8 = int8_bit;
+    f.amx_bf16 = bf16_bit;
+  }
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) f.avx512_bf16 = f.avx512 && (a & (1u << 5));
+  return f;
+}
+#elif defined(__aarch64__)
+CpuFeatures detect() {
+  CpuFeatures f;
+  f.neon = true;
+  f.dotprod = getauxval(AT_HWCAP) & (1ul << 20);
+  f.i8mm = getauxval(AT_HWCAP2) & (1ul << 13);
+  return f;
+}
+#else
+CpuFeatures detect() { return {}; }
+#endif
+
+}  // namespace
+
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = detect();
+  return features;
+}
+
+std::string cpu_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+int cpu_count() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return CPU_COUNT(&set);
+}
+
+}  // namespace lowkey

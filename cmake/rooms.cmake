@@ -1,0 +1,52 @@
+# add_room(NAME [DEPS ...]): one static library per room from every .cpp below its folder.
+# add_kernel_set(NAME FLAGS ...): the folder simd/NAME with its own instruction-set flags.
+# add_unit_tests(NAME [DEPS ...]): one test program from every *_test.cpp of the current folder.
+
+add_library(lowkey_options INTERFACE)
+target_include_directories(lowkey_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(lowkey_options INTERFACE -Wall -Wextra -Wshadow -Wno-psabi)
+if(LOWKEY_SANITIZE)
+  target_compile_options(lowkey_options INTERFACE -fsanitize=${LOWKEY_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(lowkey_options INTERFACE -fsanitize=${LOWKEY_SANITIZE})
+endif()
+
+function(add_room name)
+  cmake_parse_arguments(ROOM "" "" "DEPS;EXCLUDE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  foreach(pattern IN LISTS ROOM_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX ${pattern})
+  endforeach()
+  if(NOT sources)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp "")
+    set(sources ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp)
+  endif()
+  add_library(lowkey_${name} STATIC ${sources})
+  target_link_libraries(lowkey_${name} PUBLIC lowkey_options ${ROOM_DEPS})
+endfunction()
+
+function(add_kernel_set name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/simd/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(lowkey_simd_${name} OBJECT ${sources})
+  # -ffp-contract=off: what a set computes must not depend on the compiler's mood to fuse.
+  target_compile_options(lowkey_simd_${name} PRIVATE ${ARGN} -ffp-contract=off)
+  target_link_libraries(lowkey_simd_${name} PRIVATE lowkey_options xsimd)
+  target_sources(lowkey_simd PRIVATE $<TARGET_OBJECTS:lowkey_simd_${name}>)
+  string(TOUPPER ${name} upper)
+  target_compile_definitions(lowkey_simd PRIVATE LOWKEY_HAVE_${upper})
+endfunction()
+
+function(add_unit_tests name)
+  cmake_parse_arguments(UNIT "" "" "DEPS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_tests ${sources})
+  target_link_libraries(${name}_tests PRIVATE lowkey_test_support ${UNIT_DEPS} GTest::gtest GTest::gtest_main)
+  gtest_discover_tests(${name}_tests TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES TIMEOUT 600)
+endfunction()

@@ -1,0 +1,62 @@
+// Every arithmetic operation of the engine, as one table per instruction set.
+// One op = one name in every set's folder. The scalar set is the oracle: plain loops, double sums.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/cpu.h"
+#include "simd/kv_tile.h"
+#include "simd/panel.h"
+
+namespace lowkey::simd {
+
+/// Which rows of the weights an op covers, and where results go.
+struct MatmulOut {
+  float* y = nullptr;       // [n_tokens, stride]: y[t * stride + row]
+  int64_t stride = 0;
+  bool accumulate = false;  // y += instead of y =
+};
+
+struct KernelSet {
+  const char* name;
+  bool (*supported)(const CpuFeatures&);
+
+  // --- weights (panel.h) ---
+  /// Fills a (scale, hi, lo if present, sum) from x [n_tokens, n_cols], rows `x_stride` apart.
+  void (*quantize)(const float* x, int64_t x_stride, const Activations& a);
+  /// y[t, row] = sum_c w[row, c] a[t, c] for the rows of panels [panels.begin, panels.end).
+  /// Quantised formats only. Rows >= w.n_rows are not written.
+  void (*matmul_quantized)(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out);
+  /// The same with float activations x [n_tokens, n_cols] (rows `x_stride` apart), any format.
+  void (*matmul_float)(const PanelMatrix& w, Range panels, MatrixView<const float> x, const MatmulOut& out);
+  /// Panel back to rows: out [16, stride] of f32 (rows >= n_rows of the last panel are zero).
+  void (*unpack_f32)(const PanelMatrix& w, int64_t panel, float* out, int64_t stride);
+  /// The same rounded to bf16.
+  void (*unpack_bf16)(const PanelMatrix& w, int64_t panel, uint16_t* out, int64_t stride);
+
+  // --- vectors ---
+  /// out = x / sqrt(mean(x^2) + eps) * weight; out may be x.
+  void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);
+  /// Rotates n_heads vectors of size d in place. cos_sin: cos [n_rot / 2], then sin [n_rot / 2], of this position; the first
+  /// n_rot coordinates turn. neighbours: pairs (2i, 2i+1); else (i, i + n_rot / 2).
+  void (*rope)(float* x, int64_t n_heads, int64_t d, const float* cos_sin, int64_t n_rot, bool neighbours);
+  /// out = silu(gate) * up.
+  void (*swiglu)(const float* gate, const float* up, int64_t n, float* out);
+  /// x += y.
+  void (*add)(float* x, const float* y, int64_t n);
+  float (*dot)(const float* x, const float* y, int64_t n);
+  /// In place; n >= 1; returns log(sum(exp(x))) of the input.
+  float (*softmax)(float* x, int64_t n);
+  /// Orthonormal Walsh-Hadamard transform of n_heads vectors of size d (a power of two), in place.
+  void (*hadamard)(float* x, int64_t n_heads, int64_t d);
+
+  // --- KV cache (kv_tile.h) ---
+  /// Writes one token (0 <= t < 16) of one head into a tile's K part, or V part.
+  void (*encode_k)(KvType type, const float* k, int d, int t, std::byte* part);
+  void (*encode_v)(KvType type, const float* v, int d, int t, std::byte* part);
+  /// One pass of flash attention of a block of queries over a run of tiles.
+  void (*attend)(KvType type, const KvRun& run, const QueryBlock& queries, const AttendState& state);
+};
+
+}  // namespace lowkey::simd

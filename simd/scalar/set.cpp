@@ -1,0 +1,28 @@
+#include "simd/scalar/ops.h"
+
+namespace lowkey::simd::scalar {
+
+const KernelSet& kernel_set() {
+  static constexpr KernelSet kSet = {
+      .name = "scalar",
+      .supported = [](const CpuFeatures&) { return true; },
+      .quantize = quantize,
+      .matmul_quantized = matmul_quantized,
+      .matmul_float = matmul_float,
+      .unpack_f32 = unpack_f32,
+      .unpack_bf16 = unpack_bf16,
+      .rms_norm = rms_norm,
+      .rope = rope,
+      .swiglu = swiglu,
+      .add = add,
+      .dot = dot,
+      .softmax = softmax,
+      .hadamard = hadamard,
+      .encode_k = encode_k,
+      .encode_v = encode_v,
+      .attend = attend,
+  };
+  return kSet;
+}
+
+}  // namespace lowkey::simd::scalar

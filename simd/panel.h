@@ -35,7 +35,7 @@ struct PanelFormat {
   bool has_minimum = false;  // Q4_1, Q5_1, Q4_K, Q5_K
   int scale_cols = 32;       // columns per scale: 32, or 16 for Q6_K
 
-  bool is_float() const { return type >= PanelType::kF16; }
+  constexpr bool is_float() const { return type >= PanelType::kF16; }
 };
 
 /// Bytes of the code vectors of one block (quantised types).

@@ -37,6 +37,7 @@ function(add_kernel_set name)
   target_sources(lowkey_simd PRIVATE $<TARGET_OBJECTS:lowkey_simd_${name}>)
   string(TOUPPER ${name} upper)
   target_compile_definitions(lowkey_simd PRIVATE LOWKEY_HAVE_${upper})
+  set_property(GLOBAL APPEND PROPERTY LOWKEY_KERNEL_SETS ${name})
 endfunction()
 
 function(add_unit_tests name)

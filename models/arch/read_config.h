@@ -1,0 +1,20 @@
+// From a file's own words to a ModelConfig that holds together.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "base/result.h"
+#include "models/config.h"
+#include "models/gguf/file.h"
+
+namespace lowkey::models::arch {
+
+/// From GGUF metadata; the directory tells what metadata leaves out (vocabulary, biases, tied
+/// output, Llama-3's frequency factors).
+Result<ModelConfig> config_from_gguf(const gguf::Directory& directory);
+
+/// From a Hugging Face config.json. `where` (its path) begins every error.
+Result<ModelConfig> config_from_json(const nlohmann::json& json, const std::string& where);
+
+}  // namespace lowkey::models::arch

@@ -7,6 +7,7 @@
 
 #include "base/cpu.h"
 #include "simd/kv_tile.h"
+#include "simd/latent_tile.h"
 #include "simd/panel.h"
 
 namespace lowkey::simd {
@@ -57,6 +58,20 @@ struct KernelSet {
   void (*encode_v)(KvType type, const float* v, int d, int t, std::byte* part);
   /// One pass of flash attention of a block of queries over a run of tiles.
   void (*attend)(KvType type, const KvRun& run, const QueryBlock& queries, const AttendState& state);
+
+  // --- latent KV cache (latent_tile.h) ---
+  /// z [n, e.d_out] = E (x - mean) of n rows x [n, e.d_in]; z.rows = x.rows = n.
+  void (*latent_project)(const LatentEncoder& e, MatrixView<const float> x, MatrixView<float> z);
+  /// Codes n = z.rows latents z [n, >= plan.n_coords] as the tokens first .. first + n - 1 of a part
+  /// (first + n <= 16); the part's other tokens stay. A part filled from t = 0 on needs no clearing.
+  void (*latent_encode_k)(const LatentPlan& plan, MatrixView<const float> z, int first, std::byte* part);
+  void (*latent_encode_v)(const LatentPlan& plan, MatrixView<const float> z, int first, std::byte* part);
+  /// Flash attention on the integer codes, adding to the same state as `attend` does (segments of
+  /// exact and of compressed tokens in any order). queries.q = softmax scale * D_K^T q; the first
+  /// k.n_coords of its d_k entries are used. out [n_queries, d_v] receives z^ sums of the first
+  /// v.n_coords coordinates. run.k, run.v point to parts of latent tiles.
+  void (*latent_attend)(const LatentPlan& k, const LatentPlan& v, const KvRun& run,
+                        const QueryBlock& queries, const AttendState& state);
 };
 
 }  // namespace lowkey::simd

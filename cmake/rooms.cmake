@@ -33,6 +33,10 @@ function(add_kernel_set name)
   add_library(lowkey_simd_${name} OBJECT ${sources})
   # -ffp-contract=off: what a set computes must not depend on the compiler's mood to fuse.
   target_compile_options(lowkey_simd_${name} PRIVATE ${ARGN} -ffp-contract=off)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # GCC 12 warns inside its own headers: "undefined" vectors are written there as __Y = __Y.
+    target_compile_options(lowkey_simd_${name} PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)
+  endif()
   target_link_libraries(lowkey_simd_${name} PRIVATE lowkey_options xsimd)
   target_sources(lowkey_simd PRIVATE $<TARGET_OBJECTS:lowkey_simd_${name}>)
   string(TOUPPER ${name} upper)

@@ -1,0 +1,30 @@
+// What the shared bodies in simd/wide/ need to know of this set: its vectors, and its conversions
+// of 16-bit floats, which xsimd lacks. Unnamed namespace: nothing here may be merged by the linker
+// with another set's code.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <xsimd/xsimd.hpp>
+
+namespace lowkey::simd::avx2 {
+namespace {
+
+struct Isa {
+  using Arch = xsimd::fma3<xsimd::avx2>;
+  using Float = xsimd::batch<float, Arch>;
+  using Int = xsimd::batch<int32_t, Arch>;
+  static constexpr int kLanes = int(Float::size);
+
+  static Float load_f16(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static Float load_bf16(const uint16_t* p) {
+    const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+  }
+};
+
+}  // namespace
+}  // namespace lowkey::simd::avx2

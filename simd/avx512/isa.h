@@ -1,0 +1,30 @@
+// What the shared bodies in simd/wide/ need to know of this set: its vectors, and its conversions
+// of 16-bit floats, which xsimd lacks. Unnamed namespace: nothing here may be merged by the linker
+// with another set's code.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <xsimd/xsimd.hpp>
+
+namespace lowkey::simd::avx512 {
+namespace {
+
+struct Isa {
+  using Arch = xsimd::avx512bw;
+  using Float = xsimd::batch<float, Arch>;
+  using Int = xsimd::batch<int32_t, Arch>;
+  static constexpr int kLanes = int(Float::size);
+
+  static Float load_f16(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static Float load_bf16(const uint16_t* p) {
+    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+  }
+};
+
+}  // namespace
+}  // namespace lowkey::simd::avx512

@@ -1,0 +1,29 @@
+// What the shared bodies in simd/wide/ need to know of this set: its vectors, and its conversions
+// of 16-bit floats, which xsimd lacks. Unnamed namespace: nothing here may be merged by the linker
+// with another set's code.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+#include <xsimd/xsimd.hpp>
+
+namespace lowkey::simd::neon {
+namespace {
+
+struct Isa {
+  using Arch = xsimd::neon64;
+  using Float = xsimd::batch<float, Arch>;
+  using Int = xsimd::batch<int32_t, Arch>;
+  static constexpr int kLanes = int(Float::size);
+
+  static Float load_f16(const uint16_t* p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+  }
+  static Float load_bf16(const uint16_t* p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+  }
+};
+
+}  // namespace
+}  // namespace lowkey::simd::neon

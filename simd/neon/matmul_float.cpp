@@ -1,0 +1,12 @@
+#include "simd/neon/isa.h"
+#include "simd/neon/ops.h"
+#include "simd/wide/matmul_float-inl.h"
+
+namespace lowkey::simd::neon {
+
+void matmul_float(const PanelMatrix& w, Range panels, MatrixView<const float> x,
+                  const MatmulOut& out) {
+  wide::matmul_float<Isa>(w, panels, x, out);
+}
+
+}  // namespace lowkey::simd::neon

@@ -1,0 +1,12 @@
+#include "base/half.h"
+#include "simd/neon/isa.h"
+#include "simd/neon/ops.h"
+#include "simd/wide/unpack-inl.h"
+
+namespace lowkey::simd::neon {
+
+void unpack_bf16(const PanelMatrix& w, int64_t panel, uint16_t* out, int64_t stride) {
+  wide::unpack<Isa>(w, panel, out, stride, [](float value) { return f32_to_bf16(value); });
+}
+
+}  // namespace lowkey::simd::neon

@@ -1,0 +1,11 @@
+#include "simd/neon/isa.h"
+#include "simd/neon/ops.h"
+#include "simd/wide/unpack-inl.h"
+
+namespace lowkey::simd::neon {
+
+void unpack_f32(const PanelMatrix& w, int64_t panel, float* out, int64_t stride) {
+  wide::unpack<Isa>(w, panel, out, stride, [](float value) { return value; });
+}
+
+}  // namespace lowkey::simd::neon

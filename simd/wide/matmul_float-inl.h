@@ -1,0 +1,74 @@
+// Weights times float activations: 16 rows by a few tokens in registers, one column at a time.
+#pragma once
+
+#include <algorithm>
+
+#include "simd/wide/expand-inl.h"
+#include "simd/wide/write_rows-inl.h"
+
+namespace lowkey::simd::wide {
+namespace {
+
+/// A slab of one panel: weights w [n_cols][16] against x [.., n_cols], results to rows of `out`.
+struct FloatSlab {
+  const float* w;
+  MatrixView<const float> x;
+  int64_t first_row;
+  int64_t n_rows;
+};
+
+/// Tokens [t, t + kTokens). kChains columns are summed apart, to hide the latency of the FMA.
+template <class Isa, int kTokens, int kChains>
+void float_tile(const FloatSlab& slab, int64_t t, const MatmulOut& out) {
+  using Float = typename Isa::Float;
+  constexpr int kParts = kPanelRows / Isa::kLanes;
+  Float acc[kTokens][kChains][kParts];
+  for (auto& token : acc) {
+    for (auto& chain : token) std::fill(chain, chain + kParts, Float(0.0f));
+  }
+  const auto step = [&](int64_t c, int chain) {
+    for (int part = 0; part < kParts; ++part) {
+      const Float w = Float::load_unaligned(slab.w + c * kPanelRows + part * Isa::kLanes);
+      for (int i = 0; i < kTokens; ++i) {
+        acc[i][chain][part] = xsimd::fma(w, Float(slab.x.row(t + i)[c]), acc[i][chain][part]);
+      }
+    }
+  };
+  int64_t c = 0;
+  for (; c + kChains <= slab.x.cols; c += kChains) {
+    for (int chain = 0; chain < kChains; ++chain) step(c + chain, chain);
+  }
+  for (; c < slab.x.cols; ++c) step(c, 0);
+
+  for (int i = 0; i < kTokens; ++i) {
+    alignas(64) float sums[kPanelRows];
+    for (int part = 0; part < kParts; ++part) {
+      Float sum = acc[i][0][part];
+      for (int chain = 1; chain < kChains; ++chain) sum += acc[i][chain][part];
+      sum.store_aligned(sums + part * Isa::kLanes);
+    }
+    write_rows(sums, out, t + i, slab.first_row, slab.n_rows);
+  }
+}
+
+template <class Isa>
+void matmul_float(const PanelMatrix& w, Range panels, MatrixView<const float> x,
+                  const MatmulOut& out) {
+  constexpr int kTile = Isa::kLanes == kPanelRows ? 8 : 4;
+  alignas(64) float scratch[kSlabCols * kPanelRows];
+  for (int64_t p = panels.begin; p < panels.end; ++p) {
+    for (int64_t begin = 0; begin < w.n_cols; begin += kSlabCols) {
+      const Range cols{begin, std::min(begin + kSlabCols, w.n_cols)};
+      const float* weights = expand<Isa>(w.format, w.panel(p), cols, scratch);
+      const FloatSlab slab{weights, {x.data + begin, x.rows, cols.size(), x.stride},
+                           p * kPanelRows, w.n_rows};
+      const MatmulOut target{out.y, out.stride, out.accumulate || begin > 0};
+      int64_t t = 0;
+      for (; t + kTile <= x.rows; t += kTile) float_tile<Isa, kTile, 1>(slab, t, target);
+      for (; t < x.rows; ++t) float_tile<Isa, 1, 4>(slab, t, target);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lowkey::simd::wide

@@ -38,7 +38,9 @@ class Buffer {
  public:
   Buffer() = default;
   static Result<Buffer> allocate(int64_t n, const char* what) {
-    auto bytes = ByteBuffer::allocate(n * int64_t{sizeof(T)}, what);
+    int64_t n_bytes = 0;
+    if (__builtin_mul_overflow(n, int64_t{sizeof(T)}, &n_bytes)) n_bytes = -1;  // refused below
+    auto bytes = ByteBuffer::allocate(n_bytes, what);
     if (!bytes.ok()) return bytes.error();
     Buffer buffer;
     buffer.bytes_ = std::move(bytes).value();

@@ -1,0 +1,107 @@
+#include "apps/common/options.h"
+
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+
+#include <spdlog/spdlog.h>
+
+#include "apps/console/progress.h"
+#include "apps/models_get/models_get.h"
+#include "base/file_map.h"
+
+namespace lowkey::apps {
+
+namespace {
+
+void add_engine_options(CLI::App& command, CommonOptions& o) {
+  command.add_option("-t,--threads", o.n_threads, "Threads; 0: all CPUs")->capture_default_str();
+  command.add_option("--isa", o.isa, "Kernel set by name (auto, avx512, avx2, scalar, ...)");
+  command.add_flag("--exact", o.exact, "Float activations: slower, as close to f32 as it gets");
+  command.add_flag("--fast", o.fast, "8-bit activations: faster prefill, less accurate");
+  command.add_flag("--low-memory", o.low_memory, "Smaller blocks in prefill");
+  command.add_option("--prefill", o.prefill, "Matrix products of prefill")
+      ->check(CLI::IsMember({"auto", "integer", "bf16"}))
+      ->capture_default_str();
+  command.add_flag("-q,--quiet", o.quiet, "No progress and no timings");
+}
+
+void add_cache_options(CLI::App& command, CommonOptions& o) {
+  command.add_option("-c,--context", o.n_context, "Context length in tokens");
+  command.add_option("--cache", o.cache, "KV cache: f32 f16 bf16 q8_0 q4_0 q8_0h q4_0h")
+      ->capture_default_str();
+  command.add_option("--sinks", o.n_sinks, "First tokens kept exact")->check(CLI::NonNegativeNumber);
+  command.add_option("--window", o.n_window, "Recent tokens kept exact")
+      ->check(CLI::NonNegativeNumber);
+}
+
+}  // namespace
+
+void add_common_options(CLI::App& command, CommonOptions& o, Uses uses) {
+  command.add_option("-m,--model", o.model, "Model: a .gguf file, a folder with safetensors, or a name")
+      ->required()
+      ->envname("LOWKEY_MODEL");
+  command.add_option("-o,--output", o.output, "Format of stdout")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  if (uses == Uses::kModelOnly) return;
+  add_engine_options(command, o);
+  if (uses == Uses::kCache) add_cache_options(command, o);
+}
+
+Result<std::string> resolve_model(const CommonOptions& options) {
+  if (std::filesystem::exists(options.model)) return options.model;
+  if (options.model.find('/') == std::string::npos && find_known_model(options.model).ok()) {
+    return get_model(options.model, "");
+  }
+  return make_error(ErrorCode::kNotFound, options.model,
+                    "expected a model file, a folder, or a name that `lowkey models list` shows; "
+                    "found nothing there");
+}
+
+Result<std::unique_ptr<engine::Engine>> load_engine(const CommonOptions& o) {
+  LK_ASSIGN(const std::string path, resolve_model(o));
+  engine::EngineOptions options;
+  options.n_threads = o.n_threads;
+  options.isa = o.isa;
+  if (o.exact && o.fast) {
+    return make_error(ErrorCode::kInvalidArgument, "--exact --fast", "expected one of them, found both");
+  }
+  if (o.exact) options.precision = engine::Precision::kExact;
+  if (o.fast) options.precision = engine::Precision::kFast;
+  using Prefill = engine::EngineOptions::Prefill;
+  options.prefill = o.prefill == "bf16"      ? Prefill::kBf16
+                    : o.prefill == "integer" ? Prefill::kInteger
+                                             : Prefill::kAuto;
+  Progress progress("loading", "layers");
+  if (!o.quiet) {
+    options.progress = [&](int done, int total) { progress.update(done, total); };
+  }
+  auto engine = engine::Engine::load(path, options);
+  if (engine.ok()) {
+    spdlog::info("kernel set {}, {} threads", (*engine)->context().kernels->name,
+                 (*engine)->n_threads());
+  }
+  return engine;
+}
+
+Result<engine::CacheSpec> cache_spec(const CommonOptions& o) {
+  LK_ASSIGN(engine::CacheSpec spec, engine::parse_cache_type(o.cache));
+  spec.n_sinks = std::max(o.n_sinks, 0);
+  spec.n_window = std::max(o.n_window, 0);
+  return spec;
+}
+
+Result<std::string> read_prompt(const std::string& text, const std::string& file) {
+  if (text.empty() == file.empty()) {
+    return make_error(ErrorCode::kInvalidArgument, "-p, -f",
+                      "expected a text or a file, found " + std::string(text.empty() ? "neither" : "both"));
+  }
+  if (file == "-") {
+    return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  }
+  if (!file.empty()) return read_text_file(file);
+  return text;
+}
+
+}  // namespace lowkey::apps

@@ -1,0 +1,133 @@
+// `lowkey perplexity`: by llama-perplexity's convention; --kld compares with the full-precision cache.
+#include <iostream>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
+
+#include "apps/commands.h"
+#include "apps/common/options.h"
+#include "apps/common/report.h"
+#include "apps/console/progress.h"
+#include "apps/console/stop.h"
+#include "engine/eval/perplexity.h"
+#include "models/tokenizer/tokenizer.h"
+
+namespace lowkey::apps {
+
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string file;
+  int n_chunks = 0;
+  bool kld = false;
+  bool kld_exact = false;
+  bool per_token = false;
+};
+
+Result<engine::PerplexityOptions> evaluation_options(const Options& o,
+                                                     const models::Tokenizer& tokenizer) {
+  engine::PerplexityOptions options;
+  LK_ASSIGN(options.cache, cache_spec(o.common));
+  options.n_context = o.common.n_context > 0 ? o.common.n_context : 512;
+  options.n_chunks = o.n_chunks;
+  options.n_batch = o.common.low_memory ? 64 : 512;
+  if (tokenizer.adds_bos()) options.bos = tokenizer.bos();
+  if (o.kld || o.kld_exact) {
+    LK_ASSIGN(options.baseline, engine::parse_cache_type("f32"));
+    options.baseline_precision = o.kld_exact || o.common.exact ? engine::Precision::kExact
+                                 : o.common.fast               ? engine::Precision::kFast
+                                                               : engine::Precision::kDefault;
+  }
+  return options;
+}
+
+nlohmann::json fields(const Options& o, const engine::PerplexityOptions& options,
+                      const engine::PerplexityResult& r, const engine::KvLayout& layout) {
+  nlohmann::json json = {{"ppl", r.ppl},
+                         {"ppl_stderr", r.ppl_stderr},
+                         {"n_chunks", r.n_chunks},
+                         {"n_ctx", options.n_context},
+                         {"n_scored", r.n_scored},
+                         {"cache", engine::cache_name(options.cache)},
+                         {"kv_bytes_per_token", layout.coded_bytes_per_token},
+                         {"bits_per_element", layout.bits_per_element()},
+                         {"exact_tokens", r.exact_tokens},
+                         {"kv_bytes_total", r.kv_bytes_total},
+                         {"seconds", r.seconds}};
+  if (r.divergence) {
+    const engine::Divergence& d = *r.divergence;
+    json.update({{"ppl_base", d.baseline_ppl},
+                 {"kld_mean", d.mean},
+                 {"kld_mean_stderr", d.mean_stderr},
+                 {"kld_median", d.median},
+                 {"kld_p99", d.p99},
+                 {"kld_p999", d.p999},
+                 {"rms_delta_p", d.rms_delta_p},
+                 {"same_top", d.same_top}});
+  }
+  if (o.per_token) json["nll"] = r.nll;
+  return json;
+}
+
+void print_text(const engine::PerplexityResult& r, const engine::KvLayout& layout) {
+  fmt::print("Final estimate: PPL = {:.4f} +/- {:.5f}\n", r.ppl, r.ppl_stderr);
+  fmt::print("KV cache: {:.0f} bytes/token, {:.3f} bits/element, {} tokens exact\n",
+             layout.coded_bytes_per_token, layout.bits_per_element(), r.exact_tokens);
+  if (!r.divergence) return;
+  const engine::Divergence& d = *r.divergence;
+  fmt::print("Against the f32 cache (PPL {:.4f}):\n", d.baseline_ppl);
+  fmt::print("  PPL ratio   {:.6f}\n", r.ppl / d.baseline_ppl);
+  fmt::print("  mean KLD    {:.6f} +/- {:.6f}\n", d.mean, d.mean_stderr);
+  fmt::print("  median KLD  {:.6f}\n", d.median);
+  fmt::print("  99.0% KLD   {:.6f}\n", d.p99);
+  fmt::print("  99.9% KLD   {:.6f}\n", d.p999);
+  fmt::print("  RMS delta p {:.3f} %\n", 100.0 * d.rms_delta_p);
+  fmt::print("  same top p  {:.3f} %\n", 100.0 * d.same_top);
+}
+
+Status run(const Options& o) {
+  LK_ASSIGN(const std::string path, resolve_model(o.common));
+  LK_ASSIGN(const models::Tokenizer tokenizer, models::tokenizer_for_model(path));
+  LK_ASSIGN(const std::string text, read_prompt({}, o.file));
+  LK_ASSIGN(engine::PerplexityOptions options, evaluation_options(o, tokenizer));
+  LK_ASSIGN(const std::vector<int32_t> tokens, tokenizer.encode(text, {}));
+  LK_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_engine(o.common));
+  LK_ASSIGN(const engine::KvCache probe,
+            engine::KvCache::create(engine->config(), options.cache, options.n_context, 1));
+  watch_for_stop();
+  Progress progress("perplexity", "chunks");
+  std::string running;
+  options.progress = [&](int done, int total, double ppl) {
+    running += fmt::format("[{}]{:.4f},", done, ppl);
+    if (!o.common.quiet) progress.update(done, total, fmt::format("ppl {:.4f}", ppl));
+    return !stop_requested();
+  };
+  LK_ASSIGN(const engine::PerplexityResult result, engine::perplexity(*engine, tokens, options));
+  if (o.common.json()) {
+    std::cout << fields(o, options, result, probe.layout()).dump() << '\n';
+  } else {
+    std::cout << running << '\n' << std::flush;
+    print_text(result, probe.layout());
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_perplexity_command(CLI::App& program, Status& status) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = program.add_subcommand("perplexity", "Perplexity of a text, and KL divergence");
+  add_common_options(*command, options->common, Uses::kCache);
+  command->add_option("-f,--file", options->file, "Text; - is stdin")->required();
+  command->add_option("--chunks", options->n_chunks, "Chunks to score; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  command->add_flag("--kld", options->kld, "Also compare with the f32 cache, in the same run");
+  command->add_flag("--kld-exact", options->kld_exact,
+                    "As --kld, with float activations on the f32 cache's side");
+  command->add_flag("--per-token", options->per_token, "JSON: also every position's NLL");
+  command->callback([options, &status] { status = run(*options); });
+}
+
+}  // namespace lowkey::apps

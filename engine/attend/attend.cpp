@@ -1,0 +1,153 @@
+#include "engine/attend/attend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/attend/split.h"
+
+namespace lowkey::engine {
+
+namespace {
+
+using simd::AttendState;
+using simd::KvRun;
+using simd::QueryBlock;
+
+/// One thread's view of one task: some queries of one KV head, and the state they share.
+class Worker {
+ public:
+  Worker(const Context& context, const AttendShape& shape, const KvCache& cache, int layer)
+      : context_(context), shape_(shape), cache_(cache), layer_(layer) {}
+
+  void run(const AttendTask& task, MatrixView<const float> q, AttendState state) {
+    gather(task, q);
+    state_ = state;
+    const int n = n_queries(task);
+    std::fill_n(state.max, n, -std::numeric_limits<float>::infinity());
+    std::fill_n(state.sum, n, 0.0f);
+    std::fill_n(state.out, n * shape_.head_dim, 0.0f);
+    const int64_t n_sinks = cache_.n_sinks();
+    if (task.with_exact) {
+      scan(task, cache_.sinks(layer_), {0, n_sinks}, [&](int64_t m) {
+        return Range{0, std::min(n_sinks, m + 1)};
+      });
+    }
+    scan(task, cache_.coded(layer_), task.coded, [&](int64_t m) {
+      return Range{n_sinks, cache_.recent_begin(m)};
+    });
+    if (!task.with_exact) return;
+    const int64_t last = task.positions.end, own = cache_.block_begin();
+    scan(task, cache_.recent(layer_), {0, std::min(last, own)},
+         [&](int64_t m) { return Range{cache_.recent_begin(m), m + 1}; });
+    scan(task, cache_.block(), {own, last},
+         [&](int64_t m) { return Range{cache_.recent_begin(m), m + 1}; });
+  }
+
+  int n_queries(const AttendTask& task) const { return int(task.positions.size()) * shape_.group(); }
+
+ private:
+  /// q of the task's head, one query after another, times 1 / sqrt(d).
+  void gather(const AttendTask& task, MatrixView<const float> q) {
+    const int width = shape_.group() * shape_.head_dim;
+    const float scale = 1.0f / std::sqrt(float(shape_.head_dim));
+    q_.resize(size_t(task.positions.size() * width));
+    for (int64_t i = 0; i < task.positions.size(); ++i) {
+      const float* row = q.row(task.positions.begin - cache_.n_tokens() + i) + task.head * width;
+      for (int c = 0; c < width; ++c) q_[size_t(i * width + c)] = row[c] * scale;
+    }
+  }
+
+  /// Lets every query see its `visible(m)`, cut to `part`, of one source.
+  template <class Visible>
+  void scan(const AttendTask& task, const KvCache::Source& source, Range part, Visible visible) {
+    const Range oldest = visible(task.positions.begin), newest = visible(task.positions.end - 1);
+    int64_t begin = std::max(oldest.begin, part.begin);
+    const int64_t end = std::min(newest.end, part.end);
+    while (begin < end) {
+      const auto piece = source.store->piece(task.head, begin, end);
+      see(task, source, piece, {begin, piece.end}, visible);
+      begin = piece.end;
+    }
+  }
+
+  template <class Visible>
+  void see(const AttendTask& task, const KvCache::Source& source, const TileStore::Piece& piece,
+           Range part, Visible visible) {
+    const int n = n_queries(task), group = shape_.group();
+    begin_.resize(size_t(n));
+    end_.resize(size_t(n));
+    for (int i = 0; i < n; ++i) {
+      const Range seen = visible(task.positions.begin + i / group);
+      const int64_t from = std::clamp(seen.begin, part.begin, part.end);
+      begin_[size_t(i)] = int32_t(from - piece.first);
+      end_[size_t(i)] = int32_t(std::clamp(seen.end, from, part.end) - piece.first);
+    }
+    const int d = shape_.head_dim;
+    const QueryBlock block{q_.data(), begin_.data(), end_.data(), n, d, d};
+    context_.kernels->attend(source.type, piece.run, block, state_);
+  }
+
+  const Context& context_;
+  const AttendShape& shape_;
+  const KvCache& cache_;
+  int layer_;
+  AttendState state_;
+  std::vector<float> q_;
+  std::vector<int32_t> begin_, end_;
+};
+
+AttendState state_of(float* memory, int n_queries) {
+  return {memory, memory + n_queries, memory + 2 * n_queries};
+}
+
+/// Joins the splits of one head and query block: states [n_splits] into rows of `out`.
+void merge(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task, float* partials,
+           int64_t first_position, MatrixView<float> out) {
+  const int d = shape.head_dim, group = shape.group(), n = int(task.positions.size()) * group;
+  for (int i = 0; i < n; ++i) {
+    float top = -std::numeric_limits<float>::infinity();
+    for (int s = 0; s < plan.n_splits; ++s) {
+      top = std::max(top, state_of(partials + s * plan.partial_floats, n).max[i]);
+    }
+    float* row = out.row(task.positions.begin - first_position + i / group) +
+                 (task.head * group + i % group) * d;
+    std::fill_n(row, d, 0.0f);
+    float sum = 0.0f;
+    for (int s = 0; s < plan.n_splits; ++s) {
+      const AttendState part = state_of(partials + s * plan.partial_floats, n);
+      const float weight = std::exp(part.max[i] - top);
+      sum += weight * part.sum[i];
+      for (int c = 0; c < d; ++c) row[c] += weight * part.out[i * d + c];
+    }
+    for (int c = 0; c < d; ++c) row[c] /= sum;
+  }
+}
+
+}  // namespace
+
+void attend(const Context& context, const AttendShape& shape, const KvCache& cache, int layer,
+            MatrixView<float> q, MatrixView<float> out, AttendScratch& scratch) {
+  if (cache.space()) cache.space()->queries(context, layer, q);
+  const int64_t first = cache.n_tokens();
+  const AttendPlan plan = plan_attention(shape, first, q.rows);
+  scratch.partials.resize(size_t(plan.n_tasks() * plan.partial_floats));
+  const MatrixView<const float> queries{q.data, q.rows, q.cols, q.stride};
+  context.team->parallel_for(plan.n_tasks(), 1, [&](Range tasks, int) {
+    Worker worker(context, shape, cache, layer);
+    for (int64_t i = tasks.begin; i < tasks.end; ++i) {
+      const AttendTask task = plan.task(i);
+      worker.run(task, queries,
+                 state_of(scratch.partials.data() + i * plan.partial_floats, worker.n_queries(task)));
+    }
+  });
+  context.team->parallel_for(plan.n_tasks() / plan.n_splits, 4, [&](Range groups, int) {
+    for (int64_t g = groups.begin; g < groups.end; ++g) {
+      merge(shape, plan, plan.task(g * plan.n_splits),
+            scratch.partials.data() + g * plan.n_splits * plan.partial_floats, first, out);
+    }
+  });
+  if (cache.space()) cache.space()->outputs(context, layer, out);
+}
+
+}  // namespace lowkey::engine

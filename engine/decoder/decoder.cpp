@@ -1,0 +1,84 @@
+#include "engine/decoder/decoder.h"
+
+#include <algorithm>
+#include <string>
+
+#include "engine/decoder/step.h"
+
+namespace lowkey::engine {
+
+namespace {
+
+Status check_tokens(std::span<const int32_t> tokens, int n_vocab) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 0 && tokens[i] < n_vocab) continue;
+    return make_error(ErrorCode::kInvalidArgument, "token " + std::to_string(i),
+                      "expected an id below " + std::to_string(n_vocab) + ", found " +
+                          std::to_string(tokens[i]));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<BlockScratch> BlockScratch::allocate(const models::ModelConfig& c, int n_batch) {
+  BlockScratch s;
+  const int64_t n = n_batch, n_q = int64_t{c.n_heads} * c.head_dim;
+  const int64_t n_qkv = n_q + int64_t{2} * c.n_kv_heads * c.head_dim;
+  LK_ASSIGN(s.x, Buffer<float>::allocate(n * c.n_embd, "activations"));
+  LK_ASSIGN(s.normed, Buffer<float>::allocate(n * c.n_embd, "activations"));
+  LK_ASSIGN(s.qkv, Buffer<float>::allocate(n * n_qkv, "activations"));
+  LK_ASSIGN(s.attended, Buffer<float>::allocate(n * n_q, "activations"));
+  LK_ASSIGN(s.gate_up, Buffer<float>::allocate(n * 2 * c.n_ff, "activations"));
+  LK_ASSIGN(s.ffn, Buffer<float>::allocate(n * c.n_ff, "activations"));
+  const int64_t widest = std::max<int64_t>({c.n_embd, c.n_ff, n_q});
+  LK_ASSIGN(s.activations, ActivationScratch::allocate(n, widest));
+  return s;
+}
+
+Result<MatrixView<const float>> Decoder::forward(const Context& context,
+                                                 std::span<const int32_t> tokens, KvCache& cache,
+                                                 RopeTable& rope, BlockScratch& scratch,
+                                                 const LayerObserver* observer) const {
+  const int64_t n = int64_t(tokens.size()), d = config_.head_dim;
+  LK_RETURN_IF_ERROR(check_tokens(tokens, config_.n_vocab));
+  LK_RETURN_IF_ERROR(cache.begin_block(int(n)));
+  rope.reserve(cache.n_tokens() + n);
+  const int64_t n_q = config_.n_heads * d, n_kv = config_.n_kv_heads * d, width = n_q + 2 * n_kv;
+  if (observer && scratch.raw.size() < n * (n_q + n_kv)) {
+    LK_ASSIGN(scratch.raw, Buffer<float>::allocate(n * (n_q + n_kv), "observed activations"));
+  }
+  float* qkv = scratch.qkv.data();
+  Step step{context,
+            cache,
+            rope,
+            scratch,
+            observer,
+            matrix(scratch.x.data(), n, config_.n_embd),
+            matrix(scratch.normed.data(), n, config_.n_embd),
+            {qkv, n, n_q, width},
+            {qkv + n_q, n, n_kv, width},
+            {qkv + n_q + n_kv, n, n_kv, width},
+            matrix(scratch.attended.data(), n, n_q)};
+  embed(tokens, step);
+  for (int l = 0; l < config_.n_layers; ++l) layer(l, step);
+  cache.commit();
+  for (int64_t i = 0; i < n; ++i) {
+    context.kernels->rms_norm(step.x.row(i), weights_.output_norm.data(), config_.n_embd,
+                              config_.norm_eps, step.normed.row(i));
+  }
+  return matrix<const float>(scratch.normed.data(), n, config_.n_embd);
+}
+
+void Decoder::embed(std::span<const int32_t> tokens, Step& step) const {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    weights_.embedding.row(tokens[i], step.x.row(int64_t(i)));
+  }
+}
+
+void Decoder::logits(const Context& context, MatrixView<const float> hidden, BlockScratch& scratch,
+                     float* out) const {
+  weights_.head().apply(context, hidden, scratch.activations, {out, config_.n_vocab, false});
+}
+
+}  // namespace lowkey::engine

@@ -1,0 +1,69 @@
+// One pass of a block of tokens through all layers; a decode step is a block of one.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "engine/attend/attend.h"
+#include "engine/context.h"
+#include "engine/decoder/rope_table.h"
+#include "engine/kv/cache.h"
+#include "engine/weights/decoder_weights.h"
+
+namespace lowkey::engine {
+
+/// What a layer computed for a block, shown to an observer (calibration). Rows are tokens.
+struct LayerView {
+  int layer = 0;
+  int64_t first = 0;                 // position of row 0
+  MatrixView<const float> input;     // [n, n_embd] residual stream before the layer
+  MatrixView<const float> normed;    // [n, n_embd] attention's input
+  MatrixView<const float> q_raw, k_raw, v;  // before RoPE, [n, heads * head_dim]
+  MatrixView<const float> q, k;             // after RoPE
+};
+
+using LayerObserver = std::function<void(const LayerView&)>;
+
+/// Memory of one block, reused by every layer and step.
+struct BlockScratch {
+  static Result<BlockScratch> allocate(const models::ModelConfig& config, int n_batch);
+
+  Buffer<float> x;         // [n, n_embd] residual stream
+  Buffer<float> normed;    // [n, n_embd]
+  Buffer<float> qkv;       // [n, (n_heads + 2 n_kv_heads) * head_dim]
+  Buffer<float> attended;  // [n, n_heads * head_dim]
+  Buffer<float> gate_up;   // [n, 2 n_ff]
+  Buffer<float> ffn;       // [n, n_ff]
+  Buffer<float> raw;       // copy of q and k before RoPE, only when observed
+  ActivationScratch activations;
+  AttendScratch attend;
+};
+
+class Decoder {
+ public:
+  Decoder(const models::ModelConfig& config, const DecoderWeights& weights)
+      : config_(config), weights_(weights) {}
+
+  /// Feeds `tokens` at positions cache.n_tokens() on. Returns the final hidden states after the
+  /// output norm, [n, n_embd], valid until the next call.
+  Result<MatrixView<const float>> forward(const Context& context, std::span<const int32_t> tokens,
+                                          KvCache& cache, RopeTable& rope, BlockScratch& scratch,
+                                          const LayerObserver* observer = nullptr) const;
+
+  /// logits [n, n_vocab] of hidden states.
+  void logits(const Context& context, MatrixView<const float> hidden, BlockScratch& scratch,
+              float* out) const;
+
+ private:
+  struct Step;
+  void embed(std::span<const int32_t> tokens, Step& step) const;
+  void layer(int index, Step& step) const;
+  void attention(int index, Step& step) const;
+  void feed_forward(int index, Step& step) const;
+  void prepare_heads(int index, Step& step) const;
+
+  const models::ModelConfig& config_;
+  const DecoderWeights& weights_;
+};
+
+}  // namespace lowkey::engine

@@ -1,0 +1,99 @@
+// The decoder layer, as the papers write it:
+//   x += W_O attend(rope(W_Q h), rope(W_K h), W_V h),  h = norm(x)
+//   x += W_down (silu(W_gate h) * W_up h),             h = norm(x)
+#include <cstring>
+
+#include "engine/decoder/step.h"
+
+namespace lowkey::engine {
+
+namespace {
+
+constexpr int64_t kRowGrain = 4;  // tokens that one thread takes at a time
+
+MatrixView<const float> read(const MatrixView<float>& m) {
+  return {m.data, m.rows, m.cols, m.stride};
+}
+
+void norm_rows(const Context& context, MatrixView<const float> x, const std::vector<float>& weight,
+               float eps, MatrixView<float> out) {
+  context.team->parallel_for(x.rows, kRowGrain, [&](Range rows, int) {
+    for (int64_t i = rows.begin; i < rows.end; ++i) {
+      context.kernels->rms_norm(x.row(i), weight.data(), x.cols, eps, out.row(i));
+    }
+  });
+}
+
+
+}  // namespace
+
+void Decoder::layer(int index, Step& step) const {
+  attention(index, step);
+  feed_forward(index, step);
+}
+
+void Decoder::attention(int index, Step& s) const {
+  const LayerWeights& w = weights_.layers[size_t(index)];
+  BlockScratch& scratch = s.scratch;
+  norm_rows(s.context, read(s.x), w.attn_norm, config_.norm_eps, s.normed);
+  w.qkv.apply(s.context, read(s.normed), scratch.activations, {s.q.data, s.q.stride, false});
+  prepare_heads(index, s);
+  s.cache.write(s.context, index, s.k, s.v);
+  const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
+  attend(s.context, shape, s.cache, index, s.q, s.attended, scratch.attend);
+  s.cache.retain_recent(s.context, index, s.k, s.v);
+  w.o.apply(s.context, read(s.attended), scratch.activations, {s.x.data, s.x.stride, true});
+}
+
+/// Biases, per-head norms and RoPE on q and k, in place.
+void Decoder::prepare_heads(int index, Step& s) const {
+  const LayerWeights& w = weights_.layers[size_t(index)];
+  const simd::KernelSet& kernels = *s.context.kernels;
+  const int64_t d = config_.head_dim, first = s.cache.n_tokens();
+  MatrixView<float> raw_q = s.q, raw_k = s.k;
+  if (s.observer) {
+    raw_q = {s.scratch.raw.data(), s.q.rows, s.q.cols, s.q.cols + s.k.cols};
+    raw_k = {raw_q.data + s.q.cols, s.k.rows, s.k.cols, raw_q.stride};
+  }
+  s.context.team->parallel_for(s.q.rows, kRowGrain, [&](Range rows, int) {
+    for (int64_t i = rows.begin; i < rows.end; ++i) {
+      float *q = s.q.row(i), *k = s.k.row(i);
+      if (!w.qkv_bias.empty()) kernels.add(q, w.qkv_bias.data(), int64_t(w.qkv_bias.size()));
+      for (int h = 0; h < config_.n_heads && !w.q_norm.empty(); ++h) {
+        kernels.rms_norm(q + h * d, w.q_norm.data(), d, config_.norm_eps, q + h * d);
+      }
+      for (int h = 0; h < config_.n_kv_heads && !w.k_norm.empty(); ++h) {
+        kernels.rms_norm(k + h * d, w.k_norm.data(), d, config_.norm_eps, k + h * d);
+      }
+      if (s.observer) {
+        std::memcpy(raw_q.row(i), q, size_t(s.q.cols) * sizeof(float));
+        std::memcpy(raw_k.row(i), k, size_t(s.k.cols) * sizeof(float));
+      }
+      const float* turn = s.rope.row(first + i);
+      kernels.rope(q, config_.n_heads, d, turn, config_.rope.n_rot, config_.rope.neighbours);
+      kernels.rope(k, config_.n_kv_heads, d, turn, config_.rope.n_rot, config_.rope.neighbours);
+    }
+  });
+  if (s.observer) {
+    (*s.observer)({index, first, read(s.x), read(s.normed), read(raw_q), read(raw_k), read(s.v),
+                   read(s.q), read(s.k)});
+  }
+}
+
+void Decoder::feed_forward(int index, Step& s) const {
+  const LayerWeights& w = weights_.layers[size_t(index)];
+  const int64_t n = s.x.rows, n_ff = config_.n_ff;
+  BlockScratch& scratch = s.scratch;
+  norm_rows(s.context, read(s.x), w.ffn_norm, config_.norm_eps, s.normed);
+  const auto gate_up = matrix(scratch.gate_up.data(), n, 2 * n_ff);
+  w.gate_up.apply(s.context, read(s.normed), scratch.activations, {gate_up.data, 2 * n_ff, false});
+  const auto hidden = matrix(scratch.ffn.data(), n, n_ff);
+  s.context.team->parallel_for(n, kRowGrain, [&](Range rows, int) {
+    for (int64_t i = rows.begin; i < rows.end; ++i) {
+      s.context.kernels->swiglu(gate_up.row(i), gate_up.row(i) + n_ff, n_ff, hidden.row(i));
+    }
+  });
+  w.down.apply(s.context, read(hidden), scratch.activations, {s.x.data, s.x.stride, true});
+}
+
+}  // namespace lowkey::engine

@@ -1,0 +1,97 @@
+// The KV cache of one sequence: coded tokens in paged tiles, and exact ones (sinks, recent window)
+// beside them in the same space.
+//
+// A token is coded when it is written; which copy a query reads depends only on the distance, so a
+// block of tokens sees exactly what token-by-token decoding would see.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/result.h"
+#include "engine/context.h"
+#include "engine/kv/layout.h"
+#include "engine/kv/space.h"
+#include "engine/kv/spec.h"
+#include "engine/kv/tiles.h"
+#include "models/config.h"
+
+namespace lowkey::engine {
+
+class KvCache {
+ public:
+  /// At most `n_batch` tokens are written at a time, n_context in all.
+  static Result<KvCache> create(const models::ModelConfig& config, const CacheSpec& spec,
+                                int64_t n_context, int n_batch);
+
+  int64_t n_tokens() const { return n_tokens_; }
+  int64_t n_context() const { return n_context_; }
+  const CacheSpec& spec() const { return spec_; }
+  const KvLayout& layout() const { return layout_; }
+
+  /// Makes room for n more tokens; write() and attention then work on positions
+  /// [n_tokens(), n_tokens() + n), until commit().
+  Status begin_block(int n);
+  void commit();
+
+  /// Codes the block's rows of one layer. k (after RoPE), v: [n, n_kv_heads * head_dim]; both are
+  /// carried into the cache's space in place.
+  void write(const Context& context, int layer, MatrixView<float> k, MatrixView<float> v);
+  /// After the layer's attention: keeps the block's last tokens of k, v (as write() left them)
+  /// exact for the blocks to come.
+  void retain_recent(const Context& context, int layer, MatrixView<float> k, MatrixView<float> v);
+
+  /// Forgets positions n and beyond.
+  void truncate(int64_t n);
+  /// An independent cache with the same tokens; full pages are shared until written to.
+  Result<KvCache> fork() const;
+
+  /// Bytes that the tokens now cached take, exact copies included.
+  int64_t used_bytes() const { return layout_.total_bytes(n_tokens_); }
+
+  // What attention reads (engine/attend).
+  struct Source {
+    const TileStore* store;
+    simd::KvType type;
+    bool latent;
+  };
+  Source coded(int layer) const;
+  Source sinks(int layer) const { return {&layers_[size_t(layer)].sinks, exact_type_, false}; }
+  Source recent(int layer) const { return {&layers_[size_t(layer)].recent, exact_type_, false}; }
+  Source block() const { return {&block_, exact_type_, false}; }
+  /// First position from which a query at `position` reads exact recent tokens.
+  int64_t recent_begin(int64_t position) const;
+  /// The block's own exact tokens are in block() from this position on; before it, in recent().
+  int64_t block_begin() const { return block_in_ring_ ? n_tokens_ + n_block_ : n_tokens_; }
+  const KvSpace* space() const { return space_.get(); }
+  int64_t n_sinks() const { return spec_.n_sinks; }
+
+ private:
+  struct Layer {
+    TileStore coded, sinks, recent;
+  };
+  struct Rows {
+    MatrixView<float> k, v;  // of the block
+    Range rows;              // which of them
+  };
+  void encode(const Context& context, const Source& source, TileStore& store, const Rows& rows);
+
+  CacheSpec spec_;
+  KvLayout layout_;
+  simd::KvType exact_type_ = simd::KvType::kF16;
+  std::shared_ptr<const KvSpace> space_;
+  std::vector<Layer> layers_;
+  TileStore block_;  // exact tokens of the block in work, of the layer in work
+  Buffer<float> codec_rows_;
+  int n_kv_heads_ = 0;
+  int head_dim_ = 0;
+  int n_batch_ = 0;
+  int64_t n_context_ = 0;
+  int64_t n_tokens_ = 0;
+  int n_block_ = 0;
+  bool block_in_ring_ = true;
+  int64_t exact_from_ = 0;  // older recent tokens were overwritten in the ring
+};
+
+}  // namespace lowkey::engine

@@ -1,0 +1,65 @@
+#include "engine/kv/tiles.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace lowkey::engine {
+
+using simd::kTileTokens;
+
+TileStore::TileStore(std::vector<TileShape> heads, int page_tokens)
+    : heads_(std::move(heads)), page_tokens_(page_tokens) {
+  for (const TileShape& head : heads_) {
+    head_offset_.push_back(page_bytes_);
+    page_bytes_ += round_up(head.bytes() * (page_tokens_ / kTileTokens), 64);
+  }
+}
+
+TileStore TileStore::ring(std::vector<TileShape> heads, int n_tokens) {
+  TileStore store(std::move(heads), int(round_up(n_tokens, kTileTokens)));
+  store.is_ring_ = true;
+  return store;
+}
+
+Status TileStore::prepare(int64_t begin, int64_t end) {
+  if (begin >= end || page_bytes_ == 0) return {};
+  const int64_t last = page_of(end - 1);
+  for (int64_t i = is_ring_ ? 0 : begin / page_tokens_; i <= last; ++i) {
+    if (i >= int64_t(pages_.size())) pages_.resize(size_t(i) + 1);
+    std::shared_ptr<ByteBuffer>& page = pages_[size_t(i)];
+    if (page && page.use_count() == 1) continue;
+    LK_ASSIGN(ByteBuffer fresh, ByteBuffer::allocate(page_bytes_, "KV cache"));
+    if (page) std::memcpy(fresh.data(), page->data(), size_t(page_bytes_));
+    page = std::make_shared<ByteBuffer>(std::move(fresh));
+  }
+  return {};
+}
+
+void TileStore::truncate(int64_t n) {
+  if (is_ring_) return;
+  const size_t kept = size_t(ceil_div(n, page_tokens_));
+  if (kept < pages_.size()) pages_.resize(kept);
+}
+
+int64_t TileStore::offset(int head, int64_t position) const {
+  const int64_t tile = position % page_tokens_ / kTileTokens;
+  return head_offset_[size_t(head)] + tile * heads_[size_t(head)].bytes();
+}
+
+std::byte* TileStore::k_part(int head, int64_t position) {
+  return pages_[size_t(page_of(position))]->data() + offset(head, position);
+}
+
+std::byte* TileStore::v_part(int head, int64_t position) {
+  return k_part(head, position) + heads_[size_t(head)].k_bytes;
+}
+
+TileStore::Piece TileStore::piece(int head, int64_t begin, int64_t end) const {
+  const int64_t first = begin / kTileTokens * kTileTokens;
+  const int64_t stop = std::min(end, (begin / page_tokens_ + 1) * page_tokens_);
+  const TileShape& shape = heads_[size_t(head)];
+  const std::byte* tile = pages_[size_t(page_of(begin))]->data() + offset(head, first);
+  return {{tile, tile + shape.k_bytes, shape.bytes(), int(stop - first)}, first, stop};
+}
+
+}  // namespace lowkey::engine

@@ -1,0 +1,100 @@
+#include "engine/sample/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <unordered_set>
+
+namespace lowkey::engine {
+
+namespace {
+
+Error out_of_range(const char* option, const char* expected, float found) {
+  return make_error(ErrorCode::kInvalidArgument, option,
+                    std::string("expected ") + expected + ", found " + std::to_string(found));
+}
+
+}  // namespace
+
+Status check_sampler(const SamplerOptions& o) {
+  if (!(o.temperature >= 0.0f)) return out_of_range("--temp", "0 or more", o.temperature);
+  if (o.top_k < 0) return out_of_range("--top-k", "0 (all) or more", float(o.top_k));
+  if (!(o.top_p > 0.0f && o.top_p <= 1.0f)) return out_of_range("--top-p", "above 0, up to 1", o.top_p);
+  if (!(o.min_p >= 0.0f && o.min_p <= 1.0f)) return out_of_range("--min-p", "0 to 1", o.min_p);
+  if (!(o.repeat_penalty > 0.0f)) {
+    return out_of_range("--repeat-penalty", "above 0", o.repeat_penalty);
+  }
+  return {};
+}
+
+int32_t Sampler::next(std::span<const float> logits, std::span<const int32_t> history) {
+  candidates_.resize(logits.size());
+  for (size_t i = 0; i < logits.size(); ++i) candidates_[i] = {logits[i], int32_t(i)};
+  if (options_.repeat_penalty != 1.0f) penalise(history);
+  if (options_.temperature == 0.0f) {
+    // The lower id wins a tie, so that greedy text never depends on the order of work.
+    return std::max_element(candidates_.begin(), candidates_.end(),
+                            [](const Candidate& a, const Candidate& b) { return a.logit < b.logit; })
+        ->id;
+  }
+  keep_top_k();
+  keep_top_p();
+  keep_min_p();
+  return draw();
+}
+
+void Sampler::penalise(std::span<const int32_t> history) {
+  const size_t n = std::min(history.size(), size_t(std::max(options_.repeat_last, 0)));
+  const std::unordered_set<int32_t> recent(history.end() - int64_t(n), history.end());
+  for (const int32_t id : recent) {
+    float& logit = candidates_[size_t(id)].logit;
+    logit = logit > 0.0f ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
+  }
+}
+
+void Sampler::keep_top_k() {
+  const auto better = [](const Candidate& a, const Candidate& b) {
+    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+  };
+  const size_t k = options_.top_k == 0 ? candidates_.size()
+                                       : std::min(candidates_.size(), size_t(options_.top_k));
+  std::partial_sort(candidates_.begin(), candidates_.begin() + int64_t(k), candidates_.end(), better);
+  candidates_.resize(k);
+}
+
+void Sampler::keep_top_p() {
+  if (options_.top_p >= 1.0f) return;
+  double total = 0.0, kept = 0.0;
+  for (const Candidate& c : candidates_) total += std::exp(double(c.logit - candidates_[0].logit));
+  size_t n = 0;
+  while (n < candidates_.size() && kept < double(options_.top_p) * total) {
+    kept += std::exp(double(candidates_[n++].logit - candidates_[0].logit));
+  }
+  candidates_.resize(std::max<size_t>(n, 1));
+}
+
+void Sampler::keep_min_p() {
+  if (options_.min_p <= 0.0f) return;
+  const float lowest = candidates_[0].logit + std::log(options_.min_p);
+  const auto end = std::find_if(candidates_.begin() + 1, candidates_.end(),
+                                [&](const Candidate& c) { return c.logit < lowest; });
+  candidates_.erase(end, candidates_.end());
+}
+
+int32_t Sampler::draw() {
+  double total = 0.0;
+  std::vector<double> weights;
+  for (const Candidate& c : candidates_) {
+    weights.push_back(std::exp(double((c.logit - candidates_[0].logit) / options_.temperature)));
+    total += weights.back();
+  }
+  // Not std::discrete_distribution: its results differ between standard libraries.
+  double point = double(random_() >> 11) * 0x1p-53 * total;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    point -= weights[i];
+    if (point < 0.0) return candidates_[i].id;
+  }
+  return candidates_.back().id;
+}
+
+}  // namespace lowkey::engine

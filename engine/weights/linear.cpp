@@ -1,0 +1,142 @@
+#include "engine/weights/linear.h"
+
+#include <algorithm>
+
+#include "base/half.h"
+#include "engine/gemm.h"
+
+namespace lowkey::engine {
+
+namespace {
+
+using simd::MatmulOut;
+using simd::PanelMatrix;
+
+// From this many tokens on, unpacking a panel for a dense product costs less than it saves.
+constexpr int64_t kDenseTokens = 16;
+// Rows unpacked at a time: 128 rows of 1,536 columns in f32 stay in a level-2 cache.
+constexpr int64_t kDensePanels = 8;
+
+/// Small grains even out threads of unequal speed, large ones amortise the claim.
+int64_t panel_grain(int64_t n_panels, const Team& team) {
+  return std::max<int64_t>(1, n_panels / (int64_t{team.size()} * 6));
+}
+
+template <class T, class Unpack, class Gemm>
+void dense(const Context& context, const PanelMatrix& w, MatrixView<const T> x,
+           const MatmulOut& out, Unpack unpack, Gemm gemm) {
+  context.team->parallel_for(ceil_div(w.n_panels(), kDensePanels), 1, [&](Range piece, int) {
+    thread_local std::vector<T> rows;
+    rows.resize(size_t(kDensePanels * simd::kPanelRows * w.n_cols));
+    for (int64_t i = piece.begin; i < piece.end; ++i) {
+      const int64_t first = i * kDensePanels, last = std::min(first + kDensePanels, w.n_panels());
+      for (int64_t p = first; p < last; ++p) {
+        unpack(w, p, rows.data() + (p - first) * simd::kPanelRows * w.n_cols, w.n_cols);
+      }
+      const int64_t first_row = first * simd::kPanelRows;
+      const int64_t n = std::min(last * simd::kPanelRows, w.n_rows) - first_row;
+      gemm(GemmShape{x.rows, n, w.n_cols, x.stride, w.n_cols, out.stride, out.accumulate}, x.data,
+           rows.data(), out.y + first_row);
+    }
+  });
+}
+
+void to_bf16(const Context& context, MatrixView<const float> x, uint16_t* out) {
+  context.team->parallel_for(x.rows, 8, [&](Range rows, int) {
+    for (int64_t t = rows.begin; t < rows.end; ++t) {
+      for (int64_t c = 0; c < x.cols; ++c) out[t * x.cols + c] = f32_to_bf16(x.row(t)[c]);
+    }
+  });
+}
+
+void apply_float(const Context& context, const PanelMatrix& w, MatrixView<const float> x,
+                 const MatmulOut& out) {
+  if (x.rows >= kDenseTokens) {
+    return dense<float>(context, w, x, out, context.kernels->unpack_f32, gemm_f32);
+  }
+  context.team->parallel_for(
+      w.n_panels(), panel_grain(w.n_panels(), *context.team),
+      [&](Range panels, int) { context.kernels->matmul_float(w, panels, x, out); });
+}
+
+}  // namespace
+
+Result<ActivationScratch> ActivationScratch::allocate(int64_t n_tokens, int64_t n_cols) {
+  ActivationScratch s;
+  const int64_t n = n_tokens * round_up(n_cols, simd::kBlockCols);
+  LK_ASSIGN(s.hi_, Buffer<int8_t>::allocate(n, "activations"));
+  LK_ASSIGN(s.lo_, Buffer<int8_t>::allocate(n, "activations"));
+  LK_ASSIGN(s.scale_, Buffer<float>::allocate(n / simd::kBlockCols, "activations"));
+  LK_ASSIGN(s.sum_, Buffer<int32_t>::allocate(n / 16, "activations"));
+  LK_ASSIGN(s.bf16_, Buffer<uint16_t>::allocate(n, "activations"));
+  return s;
+}
+
+simd::Activations ActivationScratch::quantized(int64_t n_tokens, int64_t n_cols, bool both_halves) {
+  return {n_tokens, n_cols, hi_.data(), both_halves ? lo_.data() : nullptr, scale_.data(),
+          sum_.data()};
+}
+
+Result<Linear> Linear::pack(std::span<const models::TensorView* const> parts, int n_threads) {
+  Linear linear;
+  for (size_t first = 0; first < parts.size();) {
+    size_t last = first + 1;
+    while (last < parts.size() && can_stack(parts.subspan(first, last - first + 1))) ++last;
+    LK_ASSIGN(PackedMatrix packed, lowkey::engine::pack(parts.subspan(first, last - first), n_threads));
+    linear.n_rows_ += packed.view.n_rows;
+    linear.n_cols_ = packed.view.n_cols;
+    linear.parts_.push_back(std::move(packed));
+    first = last;
+  }
+  return linear;
+}
+
+void Linear::apply(const Context& context, MatrixView<const float> x, ActivationScratch& scratch,
+                   const MatmulOut& out) const {
+  bool quantized = false, rounded = false;
+  const simd::Activations integers =
+      scratch.quantized(x.rows, x.cols, context.precision == Precision::kDefault);
+  int64_t first_row = 0;
+  for (const PackedMatrix& part : parts_) {
+    const PanelMatrix& w = part.view;
+    const MatmulOut part_out{out.y + first_row, out.stride, out.accumulate};
+    first_row += w.n_rows;
+    if (context.precision == Precision::kExact || w.format.is_float()) {
+      apply_float(context, w, x, part_out);
+    } else if (context.bf16_prefill && x.rows >= kDenseTokens) {
+      if (!std::exchange(rounded, true)) to_bf16(context, x, scratch.bf16());
+      dense<uint16_t>(context, w, matrix<const uint16_t>(scratch.bf16(), x.rows, x.cols), part_out,
+                      context.kernels->unpack_bf16, gemm_bf16);
+    } else {
+      if (!std::exchange(quantized, true)) {
+        context.team->parallel_for(x.rows, 8, [&](Range rows, int) {
+          const int64_t t = rows.begin, n_blocks = x.cols / simd::kBlockCols;
+          context.kernels->quantize(
+              x.row(t), x.stride,
+              {rows.size(), x.cols, integers.hi + t * x.cols,
+               integers.lo ? integers.lo + t * x.cols : nullptr, integers.scale + t * n_blocks,
+               integers.sum + t * 2 * n_blocks});
+        });
+      }
+      context.team->parallel_for(
+          w.n_panels(), panel_grain(w.n_panels(), *context.team), [&](Range panels, int) {
+            context.kernels->matmul_quantized(w, panels, integers, part_out);
+          });
+    }
+  }
+}
+
+void Linear::row(int64_t row, float* out) const {
+  for (const PackedMatrix& part : parts_) {
+    if (row < part.view.n_rows) return unpack_row(part.view, row, out);
+    row -= part.view.n_rows;
+  }
+}
+
+int64_t Linear::bytes() const {
+  int64_t bytes = 0;
+  for (const PackedMatrix& part : parts_) bytes += part.storage.size();
+  return bytes;
+}
+
+}  // namespace lowkey::engine

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/attend/split.h"
+#include "engine/kv/latent_code.h"
 
 namespace lowkey::engine {
 
@@ -36,7 +37,7 @@ class Worker {
     scan(task, cache_.coded(layer_), task.coded, [&](int64_t m) {
       return Range{n_sinks, cache_.recent_begin(m)};
     });
-    if (!task.with_exact) return;
+    if (!task.with_exact || cache_.spec().n_window == 0) return;
     const int64_t last = task.positions.end, own = cache_.block_begin();
     scan(task, cache_.recent(layer_), {0, std::min(last, own)},
          [&](int64_t m) { return Range{cache_.recent_begin(m), m + 1}; });
@@ -85,7 +86,13 @@ class Worker {
     }
     const int d = shape_.head_dim;
     const QueryBlock block{q_.data(), begin_.data(), end_.data(), n, d, d};
-    context_.kernels->attend(source.type, piece.run, block, state_);
+    if (source.latent) {
+      const size_t at = source.latent->index(source.layer, task.head);
+      context_.kernels->latent_attend(source.latent->k[at].plan(), source.latent->v[at].plan(),
+                                      piece.run, block, state_);
+    } else {
+      context_.kernels->attend(source.type, piece.run, block, state_);
+    }
   }
 
   const Context& context_;

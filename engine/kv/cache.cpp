@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include "engine/kv/latent_code.h"
+
 namespace lowkey::engine {
 
 using simd::kTileTokens;
@@ -30,7 +32,13 @@ Status check(const models::ModelConfig& config, const CacheSpec& spec) {
   if (spec.n_sinks < 0 || spec.n_window < 0) {
     return make_error(ErrorCode::kInvalidArgument, "--sinks, --window", "expected 0 or more");
   }
-  return {};
+  return spec.latent ? check_latent_code(*spec.latent, config) : Status();
+}
+
+std::vector<TileShape> coded_shapes(const models::ModelConfig& config, const CacheSpec& spec,
+                                    int layer) {
+  if (spec.latent) return spec.latent->shapes(layer);
+  return full_shapes(spec.type, config.n_kv_heads, config.head_dim);
 }
 
 KvLayout make_layout(const models::ModelConfig& config, const CacheSpec& spec, KvType exact) {
@@ -38,7 +46,13 @@ KvLayout make_layout(const models::ModelConfig& config, const CacheSpec& spec, K
   const int64_t n_vectors = int64_t{2} * config.n_layers * config.n_kv_heads;
   layout.n_elements = n_vectors * config.head_dim;
   layout.coded_bytes_per_token = double(n_vectors * simd::kv_row_bytes(spec.type, config.head_dim));
-  if (spec.codec) {
+  if (spec.latent) {
+    int64_t tile_bytes = 0;
+    for (int l = 0; l < config.n_layers; ++l) {
+      for (const TileShape& shape : spec.latent->shapes(l)) tile_bytes += shape.bytes();
+    }
+    layout.coded_bytes_per_token = double(tile_bytes) / kTileTokens;
+  } else if (spec.codec) {
     layout.coded_bytes_per_token =
         double(layout.n_elements) * (spec.codec_bits_k + spec.codec_bits_v) / 16.0;
   }
@@ -61,10 +75,11 @@ Result<KvCache> KvCache::create(const models::ModelConfig& config, const CacheSp
   cache.n_context_ = n_context;
   cache.n_batch_ = n_batch;
   if (spec.hadamard) cache.space_ = hadamard_space(config.head_dim);
+  if (spec.latent) cache.space_ = latent_space(spec.latent);
   const auto exact = full_shapes(cache.exact_type_, config.n_kv_heads, config.head_dim);
   for (int l = 0; l < config.n_layers; ++l) {
     Layer layer;
-    layer.coded = TileStore(full_shapes(spec.type, config.n_kv_heads, config.head_dim), kPageTokens);
+    layer.coded = TileStore(coded_shapes(config, spec, l), kPageTokens);
     // A few more than the window: a small block is written before its oldest query reads.
     if (spec.n_window > 0) layer.recent = TileStore::ring(exact, spec.n_window + 2 * kTileTokens);
     if (spec.n_sinks > 0) layer.sinks = TileStore::ring(exact, spec.n_sinks);
@@ -104,7 +119,7 @@ void KvCache::commit() {
 }
 
 KvCache::Source KvCache::coded(int layer) const {
-  return {&layers_[size_t(layer)].coded, spec_.type, bool(spec_.latent)};
+  return {&layers_[size_t(layer)].coded, spec_.type, spec_.latent.get(), layer};
 }
 
 int64_t KvCache::recent_begin(int64_t position) const {
@@ -127,7 +142,7 @@ void KvCache::write(const Context& context, int layer, MatrixView<float> k, Matr
     space_->keys(context, layer, k);
     space_->values(context, layer, v);
   }
-  const Source exact{nullptr, exact_type_, false};
+  const Source exact{nullptr, exact_type_, nullptr, 0};
   Layer& stores = layers_[size_t(layer)];
   const int64_t n_first = std::min<int64_t>(n_block_, n_sinks() - n_tokens_);
   if (n_first > 0) encode(context, exact, stores.sinks, {k, v, {0, n_first}});
@@ -140,7 +155,7 @@ void KvCache::write(const Context& context, int layer, MatrixView<float> k, Matr
 void KvCache::retain_recent(const Context& context, int layer, MatrixView<float> k,
                             MatrixView<float> v) {
   if (spec_.n_window == 0 || block_in_ring_) return;
-  const Source exact{nullptr, exact_type_, false};
+  const Source exact{nullptr, exact_type_, nullptr, 0};
   const int64_t begin = std::max(0, n_block_ - spec_.n_window);
   encode(context, exact, layers_[size_t(layer)].recent, {k, v, {begin, n_block_}});
 }
@@ -152,18 +167,45 @@ void KvCache::encode(const Context& context, const Source& source, TileStore& st
   const int64_t first_tile = positions.begin / kTileTokens;
   const int64_t n_tiles = (positions.end - 1) / kTileTokens - first_tile + 1;
   context.team->parallel_for(n_tiles, 2, [&](Range tiles, int) {
-    const int64_t begin = std::max((first_tile + tiles.begin) * kTileTokens, positions.begin);
-    const int64_t end = std::min((first_tile + tiles.end) * kTileTokens, positions.end);
-    for (int64_t p = begin; p < end; ++p) {
-      const float* k = block.k.row(p - n_tokens_);
-      const float* v = block.v.row(p - n_tokens_);
-      const int slot = int(p % kTileTokens), d = head_dim_;
-      for (int h = 0; h < n_kv_heads_; ++h) {
-        context.kernels->encode_k(source.type, k + h * d, d, slot, store.k_part(h, p));
-        context.kernels->encode_v(source.type, v + h * d, d, slot, store.v_part(h, p));
+    for (int64_t tile = first_tile + tiles.begin; tile < first_tile + tiles.end; ++tile) {
+      const Range part{std::max(tile * kTileTokens, positions.begin),
+                       std::min((tile + 1) * kTileTokens, positions.end)};
+      if (source.latent) {
+        encode_latents(context, source, store, block, part);
+      } else {
+        encode_full(context, source, store, block, part);
       }
     }
   });
+}
+
+void KvCache::encode_full(const Context& context, const Source& source, TileStore& store,
+                          const Rows& block, Range part) const {
+  for (int64_t p = part.begin; p < part.end; ++p) {
+    const float* k = block.k.row(p - n_tokens_);
+    const float* v = block.v.row(p - n_tokens_);
+    const int slot = int(p % kTileTokens), d = head_dim_;
+    for (int h = 0; h < n_kv_heads_; ++h) {
+      context.kernels->encode_k(source.type, k + h * d, d, slot, store.k_part(h, p));
+      context.kernels->encode_v(source.type, v + h * d, d, slot, store.v_part(h, p));
+    }
+  }
+}
+
+void KvCache::encode_latents(const Context& context, const Source& source, TileStore& store,
+                             const Rows& block, Range part) const {
+  const int slot = int(part.begin % kTileTokens);
+  const auto rows_of = [&](const MatrixView<float>& x, int head) {
+    const float* first = x.row(part.begin - n_tokens_) + head * head_dim_;
+    return MatrixView<const float>{first, part.size(), head_dim_, x.stride};
+  };
+  for (int h = 0; h < n_kv_heads_; ++h) {
+    const size_t i = source.latent->index(source.layer, h);
+    context.kernels->latent_encode_k(source.latent->k[i].plan(), rows_of(block.k, h), slot,
+                                     store.k_part(h, part.begin));
+    context.kernels->latent_encode_v(source.latent->v[i].plan(), rows_of(block.v, h), slot,
+                                     store.v_part(h, part.begin));
+  }
 }
 
 void KvCache::truncate(int64_t n) {

@@ -54,12 +54,13 @@ class KvCache {
   struct Source {
     const TileStore* store;
     simd::KvType type;
-    bool latent;
+    const LatentCode* latent;  // set: the tiles are latent, of this layer; `type` is unused
+    int layer;
   };
   Source coded(int layer) const;
-  Source sinks(int layer) const { return {&layers_[size_t(layer)].sinks, exact_type_, false}; }
-  Source recent(int layer) const { return {&layers_[size_t(layer)].recent, exact_type_, false}; }
-  Source block() const { return {&block_, exact_type_, false}; }
+  Source sinks(int layer) const { return {&layers_[size_t(layer)].sinks, exact_type_, nullptr, layer}; }
+  Source recent(int layer) const { return {&layers_[size_t(layer)].recent, exact_type_, nullptr, layer}; }
+  Source block() const { return {&block_, exact_type_, nullptr, 0}; }
   /// First position from which a query at `position` reads exact recent tokens.
   int64_t recent_begin(int64_t position) const;
   /// The block's own exact tokens are in block() from this position on; before it, in recent().
@@ -75,7 +76,12 @@ class KvCache {
     MatrixView<float> k, v;  // of the block
     Range rows;              // which of them
   };
-  void encode(const Context& context, const Source& source, TileStore& store, const Rows& rows);
+  void encode(const Context& context, const Source& source, TileStore& store, const Rows& block);
+  // Positions `part` lie in one tile.
+  void encode_full(const Context& context, const Source& source, TileStore& store,
+                   const Rows& block, Range part) const;
+  void encode_latents(const Context& context, const Source& source, TileStore& store,
+                      const Rows& block, Range part) const;
 
   CacheSpec spec_;
   KvLayout layout_;

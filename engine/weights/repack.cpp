@@ -1,0 +1,125 @@
+#include "engine/weights/repack.h"
+
+#include <cstring>
+#include <string>
+
+#include "base/half.h"
+#include "base/tasks.h"
+#include "engine/weights/block_codes.h"
+
+namespace lowkey::engine {
+
+namespace {
+
+using models::TensorView;
+using simd::kBlockCols;
+using simd::kPanelRows;
+using simd::PanelFormat;
+using simd::PanelType;
+
+/// A row of the stacked matrix: whose tensor, and where its bytes start; nullptr for padding.
+struct SourceRow {
+  DType type = DType::kF32;
+  const std::byte* bytes = nullptr;
+};
+
+SourceRow find_row(std::span<const TensorView* const> parts, int64_t row) {
+  for (const TensorView* part : parts) {
+    if (row < part->n_rows) {
+      return {part->dtype, part->bytes.data() + row * dtype_bytes(part->dtype, part->n_cols)};
+    }
+    row -= part->n_rows;
+  }
+  return {};
+}
+
+void put_half(std::byte* at, float value) {
+  const uint16_t h = f32_to_f16(value);
+  std::memcpy(at, &h, 2);
+}
+
+/// Code of row r, column c of a block into the planes of panel.h.
+void put_code(PanelType type, uint8_t* codes, int r, int c, uint8_t code) {
+  const int v = c / 4, byte = 4 * r + c % 4;
+  if (type == PanelType::kU8) {
+    codes[64 * v + byte] = code;
+    return;
+  }
+  uint8_t& nibbles = codes[64 * (v % 4) + byte];
+  nibbles = uint8_t(nibbles | (code & 15) << (v < 4 ? 0 : 4));
+  uint8_t* high = codes + 256;
+  if (type == PanelType::kU5) high[byte] = uint8_t(high[byte] | (code >> 4) << v);
+  if (type == PanelType::kU6) {
+    uint8_t& pair = high[64 * (v / 4) + byte];
+    pair = uint8_t(pair | (code >> 4) << (2 * (v % 4)));
+  }
+}
+
+/// Row r of a panel's block; all bits of the block begin as zero.
+void put_block_row(const PanelFormat& f, const BlockCodes& b, int r, std::byte* block) {
+  const int n_sub = kBlockCols / f.scale_cols;
+  for (int s = 0; s < n_sub; ++s) put_half(block + 2 * (s * kPanelRows + r), b.scale[s]);
+  std::byte* at = block + 2 * kPanelRows * n_sub;
+  if (f.has_minimum) {
+    put_half(at + 2 * r, b.minimum);
+    at += 2 * kPanelRows;
+  }
+  auto* codes = reinterpret_cast<uint8_t*>(at);
+  for (int c = 0; c < kBlockCols; ++c) put_code(f.type, codes, r, c, b.code[c]);
+}
+
+void pack_panel(const PanelFormat& f, std::span<const TensorView* const> parts, int64_t panel,
+                std::byte* out) {
+  const int64_t n_cols = parts[0]->n_cols;
+  for (int r = 0; r < kPanelRows; ++r) {
+    const SourceRow row = find_row(parts, panel * kPanelRows + r);
+    if (!row.bytes) continue;
+    if (f.is_float()) {
+      const int64_t size = dtype_bytes(row.type, 1);
+      for (int64_t c = 0; c < n_cols; ++c) {
+        std::memcpy(out + (c * kPanelRows + r) * size, row.bytes + c * size, size_t(size));
+      }
+      continue;
+    }
+    for (int64_t b = 0; b < n_cols / kBlockCols; ++b) {
+      put_block_row(f, read_block(row.type, row.bytes, b), r, out + b * simd::block_bytes(f));
+    }
+  }
+}
+
+bool same_format(const PanelFormat& a, const PanelFormat& b) {
+  return a.type == b.type && a.offset == b.offset && a.has_minimum == b.has_minimum &&
+         a.scale_cols == b.scale_cols;
+}
+
+}  // namespace
+
+bool can_stack(std::span<const TensorView* const> parts) {
+  for (const TensorView* part : parts) {
+    if (part->n_cols != parts[0]->n_cols) return false;
+    if (!same_format(panel_format(part->dtype), panel_format(parts[0]->dtype))) return false;
+  }
+  return true;
+}
+
+Result<PackedMatrix> pack(std::span<const TensorView* const> parts, int n_threads) {
+  PackedMatrix packed;
+  packed.view.format = panel_format(parts[0]->dtype);
+  packed.view.n_cols = parts[0]->n_cols;
+  for (const TensorView* part : parts) packed.view.n_rows += part->n_rows;
+  if (!packed.view.format.is_float() && packed.view.n_cols % kBlockCols != 0) {
+    return make_error(ErrorCode::kUnsupported, parts[0]->name,
+                      "expected a number of columns that is a multiple of 32, found " +
+                          std::to_string(packed.view.n_cols));
+  }
+  const int64_t panel_size = simd::panel_bytes(packed.view.format, packed.view.n_cols);
+  LK_ASSIGN(packed.storage,
+            ByteBuffer::allocate(packed.view.n_panels() * panel_size, parts[0]->name.c_str()));
+  packed.view.data = packed.storage.data();
+  for_each_task(n_threads, packed.view.n_panels(), [&](int64_t panel) {
+    pack_panel(packed.view.format, parts, panel, packed.storage.data() + panel * panel_size);
+  });
+  return packed;
+}
+
+}  // namespace lowkey::engine

@@ -1,0 +1,9 @@
+#include "simd/avx512/matmul_quantized.h"
+
+namespace lowkey::simd::avx512 {
+
+void matmul_u6(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
+  matmul_type<PanelType::kU6>(w, panels, a, out);
+}
+
+}  // namespace lowkey::simd::avx512

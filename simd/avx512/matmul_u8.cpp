@@ -1,0 +1,9 @@
+#include "simd/avx512/matmul_quantized.h"
+
+namespace lowkey::simd::avx512 {
+
+void matmul_u8(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
+  matmul_type<PanelType::kU8>(w, panels, a, out);
+}
+
+}  // namespace lowkey::simd::avx512

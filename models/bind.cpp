@@ -74,7 +74,7 @@ std::string shape_text(std::span<const int64_t> shape) {
   return out + "]";
 }
 
-Status bind(const std::vector<FoundTensor>& found, arch::Naming naming, Model& model) {
+Status bind_tensors(const std::vector<FoundTensor>& found, arch::Naming naming, Model& model) {
   Complaints complaints;
   std::unordered_map<std::string_view, const FoundTensor*> by_name;
   for (const FoundTensor& tensor : found) {

@@ -23,7 +23,7 @@ struct FoundTensor {
 
 /// Fills the views of `model` from `found`, as model.config calls for them. One line per tensor
 /// that is missing, misshapen, misaligned or not called for, at most 20 and "and N more".
-Status bind(const std::vector<FoundTensor>& found, arch::Naming naming, Model& model);
+Status bind_tensors(const std::vector<FoundTensor>& found, arch::Naming naming, Model& model);
 
 /// "[3, 4]"
 std::string shape_text(std::span<const int64_t> shape);

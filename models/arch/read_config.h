@@ -14,7 +14,9 @@ namespace lowkey::models::arch {
 /// output, Llama-3's frequency factors).
 Result<ModelConfig> config_from_gguf(const gguf::Directory& directory);
 
-/// From a Hugging Face config.json. `where` (its path) begins every error.
-Result<ModelConfig> config_from_json(const nlohmann::json& json, const std::string& where);
+/// From a Hugging Face config.json. `where` (its path) begins every error; `has_output` says
+/// whether the checkpoint holds an output matrix, for files that do not say if it is tied.
+Result<ModelConfig> config_from_json(const nlohmann::json& json, const std::string& where,
+                                     bool has_output);
 
 }  // namespace lowkey::models::arch

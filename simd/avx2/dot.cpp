@@ -1,0 +1,9 @@
+#include "simd/avx2/lanes.h"
+#include "simd/avx2/ops.h"
+#include "simd/wide/dot-inl.h"
+
+namespace lowkey::simd::avx2 {
+
+float dot(const float* x, const float* y, int64_t n) { return wide::dot<Arch>(x, y, n); }
+
+}  // namespace lowkey::simd::avx2

@@ -1,0 +1,11 @@
+#include "simd/avx2/lanes.h"
+#include "simd/avx2/ops.h"
+#include "simd/wide/swiglu-inl.h"
+
+namespace lowkey::simd::avx2 {
+
+void swiglu(const float* gate, const float* up, int64_t n, float* out) {
+  wide::swiglu<Arch>(gate, up, n, out);
+}
+
+}  // namespace lowkey::simd::avx2

@@ -65,6 +65,10 @@ class Session {
   /// Feeds tokens in blocks. Afterwards logits() speaks of the last one.
   Status feed(std::span<const int32_t> tokens, const BlockSink& sink = {});
 
+  /// Feeds one block (at most n_batch rows) as residual stream x [n, n_embd] from `first_layer` on;
+  /// the layers below stay as they are. Returns its final hidden states, valid until the next call.
+  Result<MatrixView<const float>> resume(int first_layer, MatrixView<const float> x);
+
   /// Logits [n_vocab] that follow the last token fed; valid until the next call.
   std::span<const float> logits();
   /// Logits [n, n_vocab] of hidden states that a sink was given.

@@ -9,6 +9,7 @@
 #include "apps/console/progress.h"
 #include "apps/models_get/models_get.h"
 #include "base/file_map.h"
+#include "base/newlines.h"
 
 namespace lowkey::apps {
 
@@ -97,11 +98,13 @@ Result<std::string> read_prompt(const std::string& text, const std::string& file
     return make_error(ErrorCode::kInvalidArgument, "-p, -f",
                       "expected a text or a file, found " + std::string(text.empty() ? "neither" : "both"));
   }
+  if (file.empty()) return text;
   if (file == "-") {
-    return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+    return with_unix_newlines(
+        std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()));
   }
-  if (!file.empty()) return read_text_file(file);
-  return text;
+  LK_ASSIGN(const std::string bytes, read_text_file(file));
+  return with_unix_newlines(bytes);
 }
 
 }  // namespace lowkey::apps

@@ -36,38 +36,58 @@ Result<BlockScratch> BlockScratch::allocate(const models::ModelConfig& c, int n_
   return s;
 }
 
+Result<Decoder::Step> Decoder::begin(const Context& context, int64_t n, KvCache& cache,
+                                     RopeTable& rope, BlockScratch& scratch) const {
+  LK_RETURN_IF_ERROR(cache.begin_block(int(n)));
+  rope.reserve(cache.n_tokens() + n);
+  const int64_t d = config_.head_dim;
+  const int64_t n_q = config_.n_heads * d, n_kv = config_.n_kv_heads * d, width = n_q + 2 * n_kv;
+  float* qkv = scratch.qkv.data();
+  return Step{context,
+              cache,
+              rope,
+              scratch,
+              nullptr,
+              matrix(scratch.x.data(), n, config_.n_embd),
+              matrix(scratch.normed.data(), n, config_.n_embd),
+              {qkv, n, n_q, width},
+              {qkv + n_q, n, n_kv, width},
+              {qkv + n_q + n_kv, n, n_kv, width},
+              matrix(scratch.attended.data(), n, n_q)};
+}
+
+MatrixView<const float> Decoder::finish(int first_layer, Step& step) const {
+  for (int l = first_layer; l < config_.n_layers; ++l) layer(l, step);
+  step.cache.commit();
+  for (int64_t i = 0; i < step.x.rows; ++i) {
+    step.context.kernels->rms_norm(step.x.row(i), weights_.output_norm.data(), config_.n_embd,
+                                   config_.norm_eps, step.normed.row(i));
+  }
+  return matrix<const float>(step.normed.data, step.x.rows, config_.n_embd);
+}
+
 Result<MatrixView<const float>> Decoder::forward(const Context& context,
                                                  std::span<const int32_t> tokens, KvCache& cache,
                                                  RopeTable& rope, BlockScratch& scratch,
                                                  const LayerObserver* observer) const {
-  const int64_t n = int64_t(tokens.size()), d = config_.head_dim;
+  const int64_t n = int64_t(tokens.size());
   LK_RETURN_IF_ERROR(check_tokens(tokens, config_.n_vocab));
-  LK_RETURN_IF_ERROR(cache.begin_block(int(n)));
-  rope.reserve(cache.n_tokens() + n);
-  const int64_t n_q = config_.n_heads * d, n_kv = config_.n_kv_heads * d, width = n_q + 2 * n_kv;
-  if (observer && scratch.raw.size() < n * (n_q + n_kv)) {
-    LK_ASSIGN(scratch.raw, Buffer<float>::allocate(n * (n_q + n_kv), "observed activations"));
+  LK_ASSIGN(Step step, begin(context, n, cache, rope, scratch));
+  step.observer = observer;
+  const int64_t n_raw = n * (step.q.cols + step.k.cols);
+  if (observer && scratch.raw.size() < n_raw) {
+    LK_ASSIGN(scratch.raw, Buffer<float>::allocate(n_raw, "observed activations"));
   }
-  float* qkv = scratch.qkv.data();
-  Step step{context,
-            cache,
-            rope,
-            scratch,
-            observer,
-            matrix(scratch.x.data(), n, config_.n_embd),
-            matrix(scratch.normed.data(), n, config_.n_embd),
-            {qkv, n, n_q, width},
-            {qkv + n_q, n, n_kv, width},
-            {qkv + n_q + n_kv, n, n_kv, width},
-            matrix(scratch.attended.data(), n, n_q)};
   embed(tokens, step);
-  for (int l = 0; l < config_.n_layers; ++l) layer(l, step);
-  cache.commit();
-  for (int64_t i = 0; i < n; ++i) {
-    context.kernels->rms_norm(step.x.row(i), weights_.output_norm.data(), config_.n_embd,
-                              config_.norm_eps, step.normed.row(i));
-  }
-  return matrix<const float>(scratch.normed.data(), n, config_.n_embd);
+  return finish(0, step);
+}
+
+Result<MatrixView<const float>> Decoder::resume(const Context& context, int first_layer,
+                                                MatrixView<const float> x, KvCache& cache,
+                                                RopeTable& rope, BlockScratch& scratch) const {
+  LK_ASSIGN(Step step, begin(context, x.rows, cache, rope, scratch));
+  for (int64_t i = 0; i < x.rows; ++i) std::copy_n(x.row(i), x.cols, step.x.row(i));
+  return finish(first_layer, step);
 }
 
 void Decoder::embed(std::span<const int32_t> tokens, Step& step) const {

@@ -50,12 +50,21 @@ class Decoder {
                                           KvCache& cache, RopeTable& rope, BlockScratch& scratch,
                                           const LayerObserver* observer = nullptr) const;
 
+  /// The same from layer `first_layer` on, given the residual stream x [n, n_embd] before it: what
+  /// a change in that layer does to the outcome, without the layers that it cannot touch.
+  Result<MatrixView<const float>> resume(const Context& context, int first_layer,
+                                         MatrixView<const float> x, KvCache& cache,
+                                         RopeTable& rope, BlockScratch& scratch) const;
+
   /// logits [n, n_vocab] of hidden states.
   void logits(const Context& context, MatrixView<const float> hidden, BlockScratch& scratch,
               float* out) const;
 
  private:
   struct Step;
+  Result<Step> begin(const Context& context, int64_t n, KvCache& cache, RopeTable& rope,
+                     BlockScratch& scratch) const;
+  MatrixView<const float> finish(int first_layer, Step& step) const;
   void embed(std::span<const int32_t> tokens, Step& step) const;
   void layer(int index, Step& step) const;
   void attention(int index, Step& step) const;

@@ -38,6 +38,10 @@ Status Session::feed(std::span<const int32_t> tokens, const BlockSink& sink) {
   return {};
 }
 
+Result<MatrixView<const float>> Session::resume(int first_layer, MatrixView<const float> x) {
+  return engine_->decoder().resume(context_, first_layer, x, cache_, rope_, scratch_);
+}
+
 std::span<const float> Session::logits() {
   logits_.resize(size_t(engine_->config().n_vocab));
   logits(matrix<const float>(last_hidden_.data(), 1, int64_t(last_hidden_.size())), logits_.data());

@@ -24,6 +24,7 @@ struct Lanes<xsimd::fma3<xsimd::avx2>> {
     return _mm256_cvtepi32_ps(_mm256_sub_epi32(codes, _mm256_set1_epi32(8)));
   }
   static V broadcast_f16(uint16_t h) { return _mm256_cvtph_ps(_mm_set1_epi16(short(h))); }
+  static V mul_add(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
   static void store_f16(uint16_t* p, V v) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));

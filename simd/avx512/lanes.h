@@ -28,6 +28,7 @@ struct Lanes<xsimd::avx512f> {
     return _mm512_permutexvar_ps(_mm512_srli_epi32(bytes, unsigned(shift)), table);
   }
   static V broadcast_f16(uint16_t h) { return _mm512_cvtph_ps(_mm256_set1_epi16(short(h))); }
+  static V mul_add(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
   static void store_f16(uint16_t* p, V v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));

@@ -42,7 +42,8 @@ inline void mix_columns(const KvRun& chunk, const Weights& w, int d, int col, fl
     Codec::template values<kVectors>(part, d, in_tile, col, value);
     for (int i = 0; i < kN; ++i) {
       const V weight(w.weight[i][t]);
-      for (int j = 0; j < kVectors; ++j) sum[i][j] = xsimd::fma(weight, value[j], sum[i][j]);
+      for (int j = 0; j < kVectors; ++j)
+        sum[i][j] = mul_add<typename Plan::Arch>(weight, value[j], sum[i][j]);
     }
   }
   for (int i = 0; i < kN; ++i) {
@@ -70,7 +71,7 @@ inline void mix_rest(const KvRun& chunk, const Weights& w, int d, int col, float
     std::memcpy(row, part + at * Codec::kCodeBytes, size_t(n) * Codec::kCodeBytes);
     const V value = Codec::load(row);
     for (int i = 0; i < Plan::kQueries; ++i) {
-      sum[i] = xsimd::fma(V(w.weight[i][t]), value, sum[i]);
+      sum[i] = mul_add<typename Plan::Arch>(V(w.weight[i][t]), value, sum[i]);
     }
   }
   for (int i = 0; i < Plan::kQueries; ++i) {

@@ -34,6 +34,7 @@ inline void score_tiles(const KvRun& chunk, int tile, const float* q, int d, flo
   using V = Vec<typename Plan::Arch>;
   constexpr int kW = int(V::size), kPerTile = kTileTokens / kW, kN = Plan::kQueries;
   constexpr int kRowBytes = kTileTokens * Codec::kCodeBytes;
+  constexpr int kRowsPerLine = 64 / kRowBytes;
   const std::byte* part = chunk.k + tile * chunk.tile_stride;
   const int n_blocks = Codec::kHasBlocks ? d / kKvBlock : 1;
   const int n_rows = Codec::kHasBlocks ? kKvBlock / Codec::kPerCode : d;
@@ -46,7 +47,7 @@ inline void score_tiles(const KvRun& chunk, int tile, const float* q, int d, flo
     }
     const float* q_row = q + b * kKvBlock;
     for (int r = 0; r < n_rows; ++r, row += kRowBytes, ++q_row) {
-      for (int v = 0; v < kVectors; v += kPerTile) {
+      for (int v = 0; v < kVectors && r % kRowsPerLine == 0; v += kPerTile) {
         prefetch<Plan::kStream>(row + (v / kPerTile + kChunkTiles) * chunk.tile_stride);
       }
       for (int half = 0; half < Codec::kPerCode; ++half) {
@@ -54,7 +55,8 @@ inline void score_tiles(const KvRun& chunk, int tile, const float* q, int d, flo
           const V key = Codec::load(
               row + v / kPerTile * chunk.tile_stride + v % kPerTile * kW * Codec::kCodeBytes, half);
           for (int i = 0; i < kN; ++i) {
-            sum[i][v] = xsimd::fma(V(q_row[int64_t{i} * d + 16 * half]), key, sum[i][v]);
+            sum[i][v] =
+                mul_add<typename Plan::Arch>(V(q_row[int64_t{i} * d + 16 * half]), key, sum[i][v]);
           }
         }
       }
@@ -69,7 +71,7 @@ inline void score_tiles(const KvRun& chunk, int tile, const float* q, int d, flo
       for (int i = 0; i < kN; ++i) {
         float* to = out + i * kChunkTokens + v * kW;
         const V before = b == 0 ? V(0.0f) : V::load_unaligned(to);
-        xsimd::fma(sum[i][v], scale, before).store_unaligned(to);
+        mul_add<typename Plan::Arch>(sum[i][v], scale, before).store_unaligned(to);
       }
     }
   }

@@ -17,16 +17,16 @@ inline Vec<Arch> exp(Vec<Arch> x) {
   const V bounded = xsimd::min(highest, xsimd::max(lowest, x));
   // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
   const V magic(12582912.0f);
-  const V shifted = xsimd::fma(bounded, V(1.44269504f), magic);
+  const V shifted = mul_add<Arch>(bounded, V(1.44269504f), magic);
   const V n = shifted - magic;
-  const V r = xsimd::fma(n, V(1.42860677e-6f), xsimd::fma(n, V(-0.693145752f), bounded));
+  const V r = mul_add<Arch>(n, V(1.42860677e-6f), mul_add<Arch>(n, V(-0.693145752f), bounded));
   // Minimax polynomial of degree 6 on [-ln(2)/2, ln(2)/2] (Cephes expf).
-  V p = xsimd::fma(r, V(1.9875691500e-4f), V(1.3981999507e-3f));
-  p = xsimd::fma(p, r, V(8.3334519073e-3f));
-  p = xsimd::fma(p, r, V(4.1665795894e-2f));
-  p = xsimd::fma(p, r, V(1.6666665459e-1f));
-  p = xsimd::fma(p, r, V(5.0000001201e-1f));
-  p = xsimd::fma(p, r * r, r + V(1.0f));
+  V p = mul_add<Arch>(r, V(1.9875691500e-4f), V(1.3981999507e-3f));
+  p = mul_add<Arch>(p, r, V(8.3334519073e-3f));
+  p = mul_add<Arch>(p, r, V(4.1665795894e-2f));
+  p = mul_add<Arch>(p, r, V(1.6666665459e-1f));
+  p = mul_add<Arch>(p, r, V(5.0000001201e-1f));
+  p = mul_add<Arch>(p, r * r, r + V(1.0f));
   const Int exponent = xsimd::bitwise_cast<Int>(shifted) << 23;
   const V result = xsimd::bitwise_cast<V>(xsimd::bitwise_cast<Int>(p) + exponent);
   return xsimd::select(x < lowest, V(0.0f), result);

@@ -18,11 +18,18 @@ constexpr int kLanes = int(Vec<Arch>::size);
 ///   Vec f16(const uint16_t*), bf16(const uint16_t*), i8(const int8_t*)   W elements to f32
 ///   Vec nibble(const uint8_t* bytes, int shift)  ((byte >> shift) & 15) - 8 of W bytes
 ///   Vec broadcast_f16(uint16_t)
+///   Vec mul_add(Vec a, Vec b, Vec c)             a * b + c, rounded once
 ///   void store_f16(uint16_t*, Vec)               rounds to nearest even
 ///   float sum(Vec), max(Vec)                     across lanes
 /// and kAccumulators, how many of its registers may hold sums in an inner loop.
 template <class Arch>
 struct Lanes;
+
+/// a * b + c in one instruction; xsimd 8.1 makes two of it for AVX-512.
+template <class Arch>
+inline Vec<Arch> mul_add(Vec<Arch> a, Vec<Arch> b, Vec<Arch> c) {
+  return Lanes<Arch>::mul_add(a, b, c);
+}
 
 /// Applies body(i) to full vectors at i = 0, W, 2 W ..., and returns the first index left over.
 template <class Arch, class Body>

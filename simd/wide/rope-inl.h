@@ -20,8 +20,8 @@ inline void rope_halves(float* x, const float* cosine, const float* sine, int64_
   int64_t i = for_full_vectors<Arch>(n_pairs, [&](int64_t at) {
     const Vec<Arch> a = load<Arch>(x + at), b = load<Arch>(y + at);
     const Vec<Arch> c = load<Arch>(cosine + at), s = load<Arch>(sine + at);
-    xsimd::fms(a, c, b * s).store_unaligned(x + at);
-    xsimd::fma(a, s, b * c).store_unaligned(y + at);
+    mul_add<Arch>(a, c, -(b * s)).store_unaligned(x + at);
+    mul_add<Arch>(a, s, b * c).store_unaligned(y + at);
   });
   for (; i < n_pairs; ++i) rotate<Arch>(x[i], y[i], cosine[i], sine[i]);
 }

@@ -1,0 +1,22 @@
+// Runs one check on every kernel set of this build that this machine can run. Checks are functions
+// of a set, so that the same check can be shown to fail on a sabotaged one.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "simd/kernel_set.h"
+
+namespace lowkey::testing {
+
+using KernelCheck = std::function<::testing::AssertionResult(const simd::KernelSet&)>;
+
+/// Runs `check` on each set; names in the test's record which sets ran and which could not.
+/// Environment LOWKEY_EXPECT_SETS ("avx512,avx2"): sets that must have run, or the test fails.
+void expect_on_every_set(const KernelCheck& check);
+
+/// A copy of the oracle, to be spoiled by a test.
+simd::KernelSet copy_of_scalar_set();
+
+}  // namespace lowkey::testing

@@ -1,0 +1,37 @@
+// One matrix product against its truth in double, with a tolerance from the number of roundings.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "simd/kernel_set.h"
+#include "tests/support/random_panels.h"
+
+namespace lowkey::testing {
+
+struct MatmulCase {
+  simd::PanelFormat format;
+  int64_t n_rows = 1;
+  int64_t n_cols = 32;
+  int64_t n_tokens = 1;
+  bool with_lo = true;  // quantised activations only
+  bool accumulate = false;
+  Range panels{0, -1};  // end -1: all
+  uint32_t seed = 1;
+
+  std::string describe() const;
+};
+
+using MatmulQuantized = void (*)(const simd::PanelMatrix&, Range, const simd::Activations&,
+                                 const simd::MatmulOut&);
+using MatmulFloat = void (*)(const simd::PanelMatrix&, Range, MatrixView<const float>,
+                             const simd::MatmulOut&);
+
+/// Results within (n + 8) eps sum |w| |x| of the truth, n the number of sums in f32; nothing
+/// written outside the range of rows.
+::testing::AssertionResult check_matmul(MatmulQuantized matmul, const MatmulCase& test);
+::testing::AssertionResult check_matmul(MatmulFloat matmul, const MatmulCase& test);
+
+/// Cases that cover tails of rows, slabs of columns, tiles of tokens, ranges and accumulation.
+std::vector<MatmulCase> matmul_cases(const simd::PanelFormat& format);
+
+}  // namespace lowkey::testing

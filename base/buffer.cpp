@@ -16,7 +16,8 @@ Result<ByteBuffer> ByteBuffer::allocate(int64_t bytes, const char* what) {
   ByteBuffer buffer;
   if (bytes == 0) return buffer;
   const auto fail = [&] {
-    return make_error(ErrorCode::kOutOfMemory, what, "cannot allocate " + std::to_string(bytes) + " bytes");
+    return make_error(ErrorCode::kOutOfMemory, what,
+                      "cannot allocate " + std::to_string(bytes) + " bytes");
   };
   if (bytes < 0 || bytes > (int64_t{1} << 46)) return fail();
   const int64_t alignment = bytes >= kHugePage ? kHugePage : 64;

@@ -12,7 +12,7 @@ namespace lowkey::detail {
 }
 }  // namespace lowkey::detail
 
-#define LK_CHECK(condition, why)                                                     \
-  do {                                                                               \
+#define LK_CHECK(condition, why)                                                           \
+  do {                                                                                     \
     if (!(condition)) ::lowkey::detail::check_failed(__FILE__, __LINE__, #condition, why); \
   } while (0)

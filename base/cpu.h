@@ -7,12 +7,12 @@
 namespace lowkey {
 
 struct CpuFeatures {
-  bool avx2 = false;         // with FMA and F16C, and YMM state saved by the system
-  bool avx512 = false;       // F, BW, DQ, VL and ZMM state saved by the system
+  bool avx2 = false;    // with FMA and F16C, and YMM state saved by the system
+  bool avx512 = false;  // F, BW, DQ, VL and ZMM state saved by the system
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
   bool avx512_vbmi = false;
-  bool amx_int8 = false;     // with tile permission granted by the system
+  bool amx_int8 = false;  // with tile permission granted by the system
   bool amx_bf16 = false;
   bool neon = false;
   bool dotprod = false;

@@ -23,8 +23,7 @@ class Cursor {
   uint64_t remaining() const { return bytes_.size() - position_; }
 
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  Result<T> read(const char* what) {
+  requires std::is_trivially_copyable_v<T> Result<T> read(const char* what) {
     if (remaining() < sizeof(T)) return truncated(what, sizeof(T));
     T value;
     std::memcpy(&value, bytes_.data() + position_, sizeof(T));

@@ -34,7 +34,8 @@ Result<FileMap> FileMap::open(const std::string& path) {
   struct stat info;
   if (fstat(file.fd, &info) != 0) return system_error(path, "cannot stat");
   if (!S_ISREG(info.st_mode)) {
-    return make_error(ErrorCode::kInvalidArgument, path, "expected a regular file, found something else");
+    return make_error(ErrorCode::kInvalidArgument, path,
+                      "expected a regular file, found something else");
   }
   FileMap map;
   map.path_ = path;

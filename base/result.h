@@ -79,14 +79,14 @@ class [[nodiscard]] Status {
 #define LK_CONCAT(a, b) LK_CONCAT2(a, b)
 
 /// Returns the error of `expr` (a Status or Result) to the caller.
-#define LK_RETURN_IF_ERROR(expr)                          \
-  do {                                                    \
+#define LK_RETURN_IF_ERROR(expr)                                            \
+  do {                                                                      \
     if (auto lk_status = (expr); !lk_status.ok()) return lk_status.error(); \
   } while (0)
 
 /// `LK_ASSIGN(auto x, f())`: x = value of f(), or return its error.
 #define LK_ASSIGN(decl, expr) LK_ASSIGN2(LK_CONCAT(lk_result_, __LINE__), decl, expr)
-#define LK_ASSIGN2(result, decl, expr)    \
-  auto result = (expr);                   \
+#define LK_ASSIGN2(result, decl, expr)     \
+  auto result = (expr);                    \
   if (!result.ok()) return result.error(); \
   decl = std::move(result).value()

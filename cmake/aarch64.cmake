@@ -20,4 +20,5 @@ set(CMAKE_EXE_LINKER_FLAGS_INIT
 
 find_program(LOWKEY_QEMU NAMES qemu-aarch64 qemu-aarch64-static REQUIRED)
 set(CMAKE_CROSSCOMPILING_EMULATOR
-  ${LOWKEY_QEMU} -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=${library_folder}:${sysroot}/lib/aarch64-linux-gnu)
+  ${LOWKEY_QEMU} -L /usr/aarch64-linux-gnu
+  -E LD_LIBRARY_PATH=${library_folder}:${sysroot}/lib/aarch64-linux-gnu)

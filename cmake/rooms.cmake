@@ -6,9 +6,12 @@ add_library(lowkey_options INTERFACE)
 target_include_directories(lowkey_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(lowkey_options INTERFACE -Wall -Wextra -Wshadow -Wno-psabi)
 if(LOWKEY_SANITIZE)
-  target_compile_options(lowkey_options INTERFACE -fsanitize=${LOWKEY_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all)
+  target_compile_options(lowkey_options INTERFACE -fsanitize=${LOWKEY_SANITIZE}
+    -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(lowkey_options INTERFACE -fsanitize=${LOWKEY_SANITIZE})
+endif()
+if(LOWKEY_FUZZ)  # coverage of the rooms guides the fuzz targets
+  target_compile_options(lowkey_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 function(add_room name)
@@ -51,7 +54,8 @@ function(add_unit_tests name)
     return()
   endif()
   add_executable(${name}_tests ${sources})
-  target_link_libraries(${name}_tests PRIVATE lowkey_test_support ${UNIT_DEPS} GTest::gtest GTest::gtest_main)
+  target_link_libraries(${name}_tests
+    PRIVATE lowkey_test_support ${UNIT_DEPS} GTest::gtest GTest::gtest_main)
   gtest_discover_tests(${name}_tests TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES TIMEOUT 600)
 endfunction()

@@ -18,7 +18,8 @@ apt() {
     -o Dir::Cache="$state" -o Dir::Cache::archives="$state/archives" -o Debug::NoLocking=1 \
     -o APT::Sandbox::User= "$@"
 }
-packages=$(awk '!/^#/ && $2 == "build" && /^(lib|nlohmann)/ {print $1}' "$(dirname "$0")/../deps.txt")
+list=$(dirname "$0")/../deps.txt
+packages=$(awk '!/^#/ && $2 == "build" && /^(lib|nlohmann)/ {print $1}' "$list")
 echo "Unpacking the arm64 libraries into $folder" >&2
 apt update >/dev/null
 apt install --download-only --no-install-recommends $packages >/dev/null

@@ -1,0 +1,21 @@
+# Fails if one of OBJECTS (separated by |) defines a weak symbol: the linker keeps one copy of each
+# for the whole program, and a copy compiled for a wide CPU would then run on every CPU.
+string(REPLACE "|" ";" objects "${OBJECTS}")
+set(found "")
+foreach(object IN LISTS objects)
+  execute_process(COMMAND ${NM} --defined-only --demangle ${object}
+    OUTPUT_VARIABLE symbols RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${NM} could not read ${object}")
+  endif()
+  string(REGEX MATCHALL "[^\n]* [WVuw] [^\n]*" weak "${symbols}")
+  foreach(symbol IN LISTS weak)
+    if(NOT symbol MATCHES "DW\\.ref\\.__gxx_personality")
+      get_filename_component(name ${object} NAME)
+      string(APPEND found "  ${name}: ${symbol}\n")
+    endif()
+  endforeach()
+endforeach()
+if(found)
+  message(FATAL_ERROR "weak symbols in the objects of a kernel set:\n${found}")
+endif()

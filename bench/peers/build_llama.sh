@@ -1,0 +1,51 @@
+#!/bin/sh
+# build_llama.sh: builds llama.cpp's llama-bench and llama-perplexity, from the sources that the
+# llama-cpp-python package carries, for the instruction sets of this CPU; prints the folder that
+# holds them. Built once per version into the cache folder. PEER_FLAGS adds CMake options.
+set -eu
+version=${PEER_VERSION:-0.3.36}
+cache=${LOWKEY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lowkey}
+folder=$cache/peers/llama-$version
+bin=$folder/build/bin
+if [ -x "$bin/llama-bench" ] && [ -x "$bin/llama-perplexity" ]; then
+  echo "$bin"
+  exit 0
+fi
+
+# Flags by the CPU's own list, so that the peer is not held back; AMX stays off: its path there
+# covers few formats and needs tile permission that containers often lack.
+flags="-DGGML_NATIVE=OFF -DGGML_AMX_TILE=OFF -DGGML_AMX_INT8=OFF -DGGML_AMX_BF16=OFF"
+cpu=" $(grep -m 1 -E '^(flags|Features)' /proc/cpuinfo | cut -d: -f2) "
+add_if() {
+  case $cpu in *" $1 "*) flags="$flags -DGGML_$2=ON" ;; esac
+}
+add_if avx AVX
+add_if avx2 AVX2
+add_if fma FMA
+add_if f16c F16C
+add_if bmi2 BMI2
+add_if avx512bw AVX512
+add_if avx512_vbmi AVX512_VBMI
+add_if avx512_vnni AVX512_VNNI
+add_if avx512_bf16 AVX512_BF16
+
+mkdir -p "$folder"
+log=$folder/build.log
+fail() {
+  tail -n 15 "$log" >&2
+  echo "build_llama.sh: $1 (all of it: $log)" >&2
+  exit 1
+}
+echo "Building llama.cpp of llama-cpp-python $version; this takes some minutes" >&2
+python3 -m pip download --no-deps --no-binary llama-cpp-python -d "$folder" \
+  "llama-cpp-python==$version" >"$log" 2>&1 || fail "pip could not get the sources"
+tar -xzf "$folder"/llama_cpp_python-*.tar.gz -C "$folder" >>"$log" 2>&1 || fail "cannot unpack"
+# shellcheck disable=SC2086  # the flags are words
+cmake -S "$folder/llama_cpp_python-$version/vendor/llama.cpp" -B "$folder/build" -G Ninja \
+  -DCMAKE_BUILD_TYPE=Release $flags -DLLAMA_CURL=OFF -DLLAMA_BUILD_TESTS=OFF \
+  -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF ${PEER_FLAGS:-} >>"$log" 2>&1 ||
+  fail "cmake failed"
+cmake --build "$folder/build" --target llama-bench llama-perplexity >>"$log" 2>&1 ||
+  fail "the build failed"
+rm -f "$folder"/llama_cpp_python-*.tar.gz
+echo "$bin"

@@ -20,8 +20,12 @@ std::string gguf_string(std::string_view text) {
 }
 
 void GgufWriter::add(std::string_view key, uint32_t type, std::string_view payload) {
-  pairs_ += gguf_string(key) + raw(type) + std::string(payload);
-  ++n_pairs_;
+  pairs_.emplace_back(key, gguf_string(key) + raw(type) + std::string(payload));
+}
+
+void GgufWriter::replace(std::string_view key, uint32_t type, std::string_view payload) {
+  std::erase_if(pairs_, [key](const auto& pair) { return pair.first == key; });
+  add(key, type, payload);
 }
 
 void GgufWriter::add_strings(std::string_view key, const std::vector<std::string>& values) {
@@ -56,7 +60,8 @@ void GgufWriter::add_tensor(std::string_view name, const std::vector<uint64_t>& 
 
 std::string GgufWriter::bytes() const {
   std::string out = raw(magic) + raw(version) + raw(uint64_t{tensors_.size()} + extra_tensors) +
-                    raw(n_pairs_ + extra_pairs) + pairs_;
+                    raw(pairs_.size() + extra_pairs);
+  for (const auto& [key, pair] : pairs_) out += pair;
   std::string data;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     uint64_t offset = data.size();

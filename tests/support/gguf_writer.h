@@ -24,6 +24,8 @@ class GgufWriter {
  public:
   /// A pair of any type: `payload` holds the bytes after the type number.
   void add(std::string_view key, uint32_t type, std::string_view payload);
+  /// The same in place of the pairs that have this key.
+  void replace(std::string_view key, uint32_t type, std::string_view payload);
   void add_u32(std::string_view key, uint32_t value) { add(key, 4, raw(value)); }
   void add_f32(std::string_view key, float value) { add(key, 6, raw(value)); }
   void add_bool(std::string_view key, bool value) { add(key, 7, raw(char(value))); }
@@ -53,8 +55,7 @@ class GgufWriter {
     std::string head;  // name, dimensions and type
     std::string bytes;
   };
-  std::string pairs_;
-  uint64_t n_pairs_ = 0;
+  std::vector<std::pair<std::string, std::string>> pairs_;  // key, and the whole pair's bytes
   std::vector<Tensor> tensors_;
 };
 

@@ -100,12 +100,11 @@ GgufWriter tiny_gguf_metadata(const TinySpec& spec) {
   writer.add_u32(prefix + "rope.dimension_count", uint32_t(spec.head_dim));
   writer.add_f32(prefix + "rope.freq_base", spec.theta);
   writer.add_f32(prefix + "attention.layer_norm_rms_epsilon", spec.norm_eps);
-  add_tokenizer(spec, writer);
+  if (spec.tokenizer) add_tokenizer(spec, writer);
   return writer;
 }
 
-std::string tiny_gguf(const TinySpec& spec) {
-  GgufWriter writer = tiny_gguf_metadata(spec);
+void add_tiny_tensors(const TinySpec& spec, GgufWriter& writer) {
   size_t index = 0;
   for (const TinyTensor& tensor : tiny_tensors(spec)) {
     std::vector<uint64_t> dims = {uint64_t(tensor.n_cols)};
@@ -113,6 +112,11 @@ std::string tiny_gguf(const TinySpec& spec) {
     writer.add_tensor(tensor.gguf_name, dims, tensor.is_vector ? DType::kF32 : spec.dtype,
                       gguf_data(spec, tensor, index++));
   }
+}
+
+std::string tiny_gguf(const TinySpec& spec) {
+  GgufWriter writer = tiny_gguf_metadata(spec);
+  add_tiny_tensors(spec, writer);
   return writer.bytes();
 }
 

@@ -25,6 +25,7 @@ struct TinySpec {
   float norm_eps = 1e-5f;
   bool tied_output = true;
   DType dtype = DType::kF32;  // of matrices in GGUF; vectors are always F32
+  bool tokenizer = true;      // its pairs are in the GGUF file; else n_vocab may be smaller
   uint64_t seed = 1;
 };
 
@@ -45,6 +46,9 @@ std::vector<TinyTensor> tiny_tensors(const TinySpec& spec);
 
 /// The metadata of the model with a byte-level BPE tokenizer, no tensors yet: tests add their own.
 GgufWriter tiny_gguf_metadata(const TinySpec& spec);
+
+/// Every tensor of tiny_tensors() in GGUF's order of rows.
+void add_tiny_tensors(const TinySpec& spec, GgufWriter& writer);
 
 /// The whole GGUF file. Quantised types get random blocks (see random_blocks), not the floats.
 std::string tiny_gguf(const TinySpec& spec);

@@ -28,10 +28,8 @@ void encode_v(KvType type, const float* v, int d, int t, std::byte* part);
 void attend(KvType type, const KvRun& run, const QueryBlock& queries, const AttendState& state);
 
 void latent_project(const LatentEncoder& e, MatrixView<const float> x, MatrixView<float> z);
-void latent_encode_k(const LatentPlan& plan, MatrixView<const float> z, int first,
-                     std::byte* part);
-void latent_encode_v(const LatentPlan& plan, MatrixView<const float> z, int first,
-                     std::byte* part);
+void latent_encode_k(const LatentPlan& plan, MatrixView<const float> z, int first, std::byte* part);
+void latent_encode_v(const LatentPlan& plan, MatrixView<const float> z, int first, std::byte* part);
 void latent_attend(const LatentPlan& k, const LatentPlan& v, const KvRun& run,
                    const QueryBlock& queries, const AttendState& state);
 

@@ -21,6 +21,10 @@ const KernelSet& kernel_set() {
       .encode_k = encode_k,
       .encode_v = encode_v,
       .attend = attend,
+      .latent_project = latent_project,
+      .latent_encode_k = latent_encode_k,
+      .latent_encode_v = latent_encode_v,
+      .latent_attend = latent_attend,
   };
   return kSet;
 }

@@ -1,0 +1,148 @@
+// What the shared bodies of the latent ops need of this set: 64 codes in two registers.
+// One multiply instruction adds pairs of products in 16 bits, which saturate. So queries take one
+// bit less than elsewhere, and value codes are made signed.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "simd/avx2/isa.h"
+#include "simd/latent_tile.h"
+
+namespace lowkey::simd::avx2 {
+namespace {
+
+struct LatentOps : Isa {
+  struct Codes {
+    __m256i part[2];
+  };
+  using Sums = Codes;                   // 16 x int32
+  static constexpr int kQueryMax = 63;  // 2 * 255 * 64 fits 16 bits
+  static constexpr int kFineWidth = 1;  // with so few bits all groups need both halves
+  static constexpr int kKeyOffset = 0;
+  static constexpr int kValueOffset = 128;  // 2 * 128 * 127 fits 16 bits
+  static constexpr int kQueryTile = 2;
+  static constexpr int kTokenTiles = 1;
+
+  static __m256i load256(const uint8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+  static Codes load(const uint8_t* p) { return {{load256(p), load256(p + 32)}}; }
+  static Codes load_values(const uint8_t* p) {
+    const __m256i top = _mm256_set1_epi8(char(-128));
+    return {{_mm256_xor_si256(load256(p), top), _mm256_xor_si256(load256(p + 32), top)}};
+  }
+  static void store(uint8_t* p, const Codes& x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x.part[0]);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), x.part[1]);
+  }
+  static __m256i broadcast4(const int8_t* p) {
+    int32_t four;
+    std::memcpy(&four, p, 4);
+    return _mm256_set1_epi32(four);
+  }
+  static __m256i broadcast16(const int8_t* p) { return _mm256_broadcastsi128_si256(load128(p)); }
+  static Sums sums(int32_t x) { return {{_mm256_set1_epi32(x), _mm256_set1_epi32(x)}}; }
+
+  /// acc + sums of four neighbouring products of unsigned and signed bytes.
+  static __m256i add_products(__m256i acc, __m256i u, __m256i s) {
+    const __m256i pairs = _mm256_maddubs_epi16(u, s);
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  static Sums dot_k(const Sums& acc, const Codes& c, __m256i q) {
+    return {{add_products(acc.part[0], c.part[0], q), add_products(acc.part[1], c.part[1], q)}};
+  }
+  static Sums dot_v(const Sums& acc, const Codes& c, __m256i p) {
+    return {{add_products(acc.part[0], p, c.part[0]), add_products(acc.part[1], p, c.part[1])}};
+  }
+  static Float to_float(const Sums& hi, const Sums& lo, int part) {
+    return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_slli_epi32(hi.part[part], 7), lo.part[part]));
+  }
+
+  /// 64 codes of one group, one byte each.
+  template <int kWidth>
+  static Codes unpack(const uint8_t* p) {
+    if constexpr (kWidth == 8) return load(p);
+    Codes x = {{_mm256_setzero_si256(), _mm256_setzero_si256()}};
+    const auto add = [&](int bits, int at, __m256i low, __m256i high) {
+      const __m256i mask = _mm256_set1_epi8(char((1 << bits) - 1));
+      low = _mm256_slli_epi64(_mm256_and_si256(low, mask), at);
+      high = _mm256_slli_epi64(_mm256_and_si256(high, mask), at);
+      x = {{_mm256_or_si256(x.part[0], low), _mm256_or_si256(x.part[1], high)}};
+      p += 8 * bits;
+    };
+    if constexpr (kWidth & 4) {
+      const __m256i bytes = load256(p);
+      add(4, 0, bytes, _mm256_srli_epi64(bytes, 4));
+    }
+    if constexpr (kWidth & 2) {  // byte j of 128-bit lane i holds code j + 16 i
+      const __m256i bytes = _mm256_broadcastsi128_si256(load128(p));
+      add(2, kWidth & 4, _mm256_srlv_epi64(bytes, _mm256_set_epi64x(2, 2, 0, 0)),
+          _mm256_srlv_epi64(bytes, _mm256_set_epi64x(6, 6, 4, 4)));
+    }
+    if constexpr (kWidth & 1) {  // byte j of 64-bit lane i holds code j + 8 i
+      int64_t eight;
+      std::memcpy(&eight, p, 8);
+      const __m256i bytes = _mm256_set1_epi64x(eight);
+      add(1, kWidth & 6, _mm256_srlv_epi64(bytes, _mm256_set_epi64x(3, 2, 1, 0)),
+          _mm256_srlv_epi64(bytes, _mm256_set_epi64x(7, 6, 5, 4)));
+    }
+    return x;
+  }
+
+  static Float mul_add(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+  /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 below the range of normal floats.
+  static Float exp2(Float x) {
+    const Float floor = xsimd::max(xsimd::floor(x), Float(-127.0f));
+    const Float f = xsimd::max(x, Float(-127.0f)) - floor;
+    Float y = 0x1.bba6cep-7f;
+    y = mul_add(y, f, Float(0x1.a9fe56p-5f));
+    y = mul_add(y, f, Float(0x1.ee7d1p-3f));
+    y = mul_add(y, f, Float(0x1.62d136p-1f));
+    y = mul_add(y, f, Float(0x1.00002cp+0f));
+    const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(floor), _mm256_set1_epi32(127));
+    return y * Float(_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+  }
+  static float first(Float x) { return _mm256_cvtss_f32(x); }
+  static float max_of(Float x) {
+    alignas(32) float lane[8];
+    x.store_aligned(lane);
+    return *std::max_element(lane, lane + 8);
+  }
+  static float sum_of(Float x) { return xsimd::hadd(x); }
+
+  /// Gains of 16 codes.
+  static void gains(const uint8_t* codes, float* out) {
+    for (int t = 0; t < kTileTokens; ++t) out[t] = latent_gain(codes[t]);
+  }
+
+  /// Weights of 64 tokens as v = 128 hi + lo, v = round(w), 0 <= hi, lo <= 127; adds v to `sum`.
+  static void halves(const Float (&w)[8], int8_t* hi, int8_t* lo, Int& sum) {
+    const auto in_order = [](__m256i x) { return _mm256_permute4x64_epi64(x, 0xd8); };
+    for (int half = 0; half < 2; ++half) {
+      __m256i words[2];
+      for (int i = 0; i < 2; ++i) {
+        const __m256i a = _mm256_cvtps_epi32(w[4 * half + 2 * i]);
+        const __m256i b = _mm256_cvtps_epi32(w[4 * half + 2 * i + 1]);
+        sum += Int(_mm256_add_epi32(a, b));
+        words[i] = in_order(_mm256_packus_epi32(a, b));
+      }
+      const __m256i low = _mm256_set1_epi16(127);
+      const __m256i high_bytes =
+          _mm256_packus_epi16(_mm256_srli_epi16(words[0], 7), _mm256_srli_epi16(words[1], 7));
+      const __m256i low_bytes =
+          _mm256_packus_epi16(_mm256_and_si256(words[0], low), _mm256_and_si256(words[1], low));
+      store256(hi + 32 * half, in_order(high_bytes));
+      store256(lo + 32 * half, in_order(low_bytes));
+    }
+  }
+
+ private:
+  static void store256(int8_t* p, __m256i x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x);
+  }
+};
+
+}  // namespace
+}  // namespace lowkey::simd::avx2

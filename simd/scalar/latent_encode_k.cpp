@@ -1,0 +1,14 @@
+#include "simd/scalar/latent_encode.h"
+#include "simd/scalar/ops.h"
+
+namespace lowkey::simd::scalar {
+
+void latent_encode_k(const LatentPlan& plan, MatrixView<const float> z, int first,
+                     std::byte* part) {
+  const auto place = [](int c, int t) { return kLatentGroup * t + c; };
+  for (int64_t n = 0; n < z.rows; ++n) {
+    latent_encode_token(plan, z.row(n), first + int(n), place, part);
+  }
+}
+
+}  // namespace lowkey::simd::scalar

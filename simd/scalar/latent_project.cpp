@@ -1,0 +1,18 @@
+#include "simd/scalar/ops.h"
+
+namespace lowkey::simd::scalar {
+
+void latent_project(const LatentEncoder& e, MatrixView<const float> x, MatrixView<float> z) {
+  for (int64_t n = 0; n < x.rows; ++n) {
+    for (int i = 0; i < e.d_out; ++i) {
+      double sum = 0;
+      for (int j = 0; j < e.d_in; ++j) {
+        const float centred = e.mean ? x.row(n)[j] - e.mean[j] : x.row(n)[j];
+        sum += double{e.matrix[j * e.stride + i]} * centred;
+      }
+      z.row(n)[i] = float(sum);
+    }
+  }
+}
+
+}  // namespace lowkey::simd::scalar

@@ -1,0 +1,134 @@
+// Softmax of a chunk of scores, and the sums of value codes weighted by it, in integers.
+#pragma once
+
+#include <limits>
+
+#include "simd/wide/latent_score-inl.h"
+
+namespace lowkey::simd::wide {
+namespace {
+
+/// Weights are integers up to 127 * 128, relative to the largest of their chunk and query.
+constexpr float kWeightMax = 127 * 128;
+constexpr float kLog2WeightMax = 13.98868469f;
+/// Score of a token that a query must not see. Finite, so that no infinities meet; far below
+/// anything that 2^x can represent.
+constexpr float kUnseen = -1e30f;
+
+/// Running sums of a block of queries over a run of tiles, relative to 2^max.
+template <class Ops>
+struct LatentSums {
+  float max[kQueryBlock];                                // in units of log 2
+  alignas(64) float weight[kQueryBlock][Ops::kLanes];    // sum of p
+  alignas(64) float weighted[kQueryBlock][Ops::kLanes];  // sum of p g, as rounded
+  alignas(64) float out[kQueryBlock * kLatentMaxCoords / kLatentGroup * kTileTokens];
+  int64_t row = 0;  // floats of one query in `out`: 16 per group, 4 lanes for each coordinate
+};
+
+/// Rounded weights of the queries that see anything of a chunk.
+struct ChunkWeights {
+  int n_active = 0;
+  int query[kQueryBlock];
+  float unit[kQueryBlock];  // what an integer step is worth, relative to 2^max
+  alignas(64) int8_t hi[kQueryBlock][kChunkTokens];
+  alignas(64) int8_t lo[kQueryBlock][kChunkTokens];
+};
+
+template <class Ops>
+void start_sums(int n_queries, int n_groups, LatentSums<Ops>& sums) {
+  sums.row = int64_t{n_groups} * kTileTokens;
+  std::fill_n(sums.max, n_queries, kUnseen);
+  std::fill_n(&sums.weight[0][0], n_queries * Ops::kLanes, 0.0f);
+  std::fill_n(&sums.weighted[0][0], n_queries * Ops::kLanes, 0.0f);
+  std::fill_n(sums.out, n_queries * sums.row, 0.0f);
+}
+
+/// Makes 2^max, max = `max`, the unit of query q's sums.
+template <class Ops>
+void raise_max(float max, int q, LatentSums<Ops>& sums) {
+  using Float = typename Ops::Float;
+  const Float keep = Ops::exp2(Float(sums.max[q] - max));
+  sums.max[q] = max;
+  const auto scale = [&](float* p) { (Float::load_aligned(p) * keep).store_aligned(p); };
+  scale(sums.weight[q]);
+  scale(sums.weighted[q]);
+  for (int64_t i = 0; i < sums.row; i += Ops::kLanes) scale(sums.out + q * sums.row + i);
+}
+
+/// Softmax weights of query q for one chunk of scores [kChunkTokens], times the value gains; the
+/// largest gain of the chunk is 2^log2_gain.
+template <class Ops>
+void weigh_chunk(const float* score, const float* gain, float log2_gain, int q,
+                 LatentSums<Ops>& sums, ChunkWeights& weights) {
+  using Float = typename Ops::Float;
+  constexpr int kLanes = Ops::kLanes, kBlock = 64 / kLanes;
+  Float top = Float::load_aligned(score);
+  for (int t = kLanes; t < kChunkTokens; t += kLanes) {
+    top = xsimd::max(top, Float::load_aligned(score + t));
+  }
+  const float max = Ops::max_of(top);
+  if (max <= 0.5f * kUnseen) return;
+  if (max > sums.max[q]) raise_max(max, q, sums);
+
+  const int slot = weights.n_active++;
+  const float shift = max - kLog2WeightMax + log2_gain;
+  Float sum(0.0f);
+  typename Ops::Int rounded(0);
+  for (int t = 0; t < kChunkTokens; t += 64) {
+    Float w[kBlock];
+    for (int i = 0; i < kBlock; ++i) {
+      const Float p = Ops::exp2(Float::load_aligned(score + t + i * kLanes) - Float(shift));
+      sum += p;
+      w[i] = p * Float::load_aligned(gain + t + i * kLanes);
+    }
+    Ops::halves(w, weights.hi[slot] + t, weights.lo[slot] + t, rounded);
+  }
+  const Float unit = Ops::exp2(Float(shift - sums.max[q]));
+  const auto add = [&](Float x, float* p) {
+    Ops::mul_add(x, unit, Float::load_aligned(p)).store_aligned(p);
+  };
+  add(sum, sums.weight[q]);
+  add(xsimd::to_float(rounded), sums.weighted[q]);
+  weights.query[slot] = q;
+  weights.unit[slot] = Ops::first(unit);
+}
+
+/// Sums over the tokens of kTiles tiles, for every group and every active query. The codes of a
+/// group stay in registers while the queries pass.
+template <class Ops, int kTiles>
+void mix_tiles(const uint8_t* codes, int n_groups, const ChunkWeights& weights,
+               LatentSums<Ops>& sums) {
+  using Float = typename Ops::Float;
+  for (int g = 0; g < n_groups; ++g) {
+    typename Ops::Codes c[kTiles];
+    for (int t = 0; t < kTiles; ++t) {
+      c[t] = Ops::load_values(codes + (g * kChunkTiles + t) * kGroupCodes);
+    }
+    for (int a = 0; a < weights.n_active; ++a) {
+      auto hi = Ops::sums(0), lo = Ops::sums(0);
+      for (int t = 0; t < kTiles; ++t) {
+        hi = Ops::dot_v(hi, c[t], Ops::broadcast16(weights.hi[a] + t * kTileTokens));
+        lo = Ops::dot_v(lo, c[t], Ops::broadcast16(weights.lo[a] + t * kTileTokens));
+      }
+      const Float unit(weights.unit[a]);
+      float* out = sums.out + weights.query[a] * sums.row + g * kTileTokens;
+      for (int part = 0; part < kTileTokens / Ops::kLanes; ++part, out += Ops::kLanes) {
+        Ops::mul_add(Ops::to_float(hi, lo, part), unit, Float::load_aligned(out))
+            .store_aligned(out);
+      }
+    }
+  }
+}
+
+/// Unused tiles up to the next power of two have weight 0 and may hold any codes.
+template <class Ops>
+void mix_chunk(const uint8_t* codes, int n_tiles, int n_groups, const ChunkWeights& weights,
+               LatentSums<Ops>& sums) {
+  if (n_tiles > 4) return mix_tiles<Ops, 8>(codes, n_groups, weights, sums);
+  if (n_tiles > 2) return mix_tiles<Ops, 4>(codes, n_groups, weights, sums);
+  if (n_tiles > 1) return mix_tiles<Ops, 2>(codes, n_groups, weights, sums);
+  mix_tiles<Ops, 1>(codes, n_groups, weights, sums);
+}
+
+}  // namespace
+}  // namespace lowkey::simd::wide

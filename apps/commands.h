@@ -14,5 +14,7 @@ void add_tokenize_command(CLI::App& program, Status& status);
 void add_inspect_command(CLI::App& program, Status& status);
 void add_models_command(CLI::App& program, Status& status);
 void add_bench_command(CLI::App& program, Status& status);
+void add_calibrate_command(CLI::App& program, Status& status);
+void add_compare_command(CLI::App& program, Status& status);
 
 }  // namespace lowkey::apps

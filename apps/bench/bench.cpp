@@ -100,8 +100,14 @@ Status run(const Options& o) {
   int64_t n_done = 0;
   for (const std::string& name : o.caches) {
     CommonOptions with_cache = o.common;
-    with_cache.cache = name;
-    LK_ASSIGN(const engine::CacheSpec cache, cache_spec(with_cache));
+    if (name == "latent") {
+      if (with_cache.basis.empty()) with_cache.basis = "auto";
+    } else {
+      with_cache.cache = name;
+      with_cache.basis.clear();
+      with_cache.bits = 0;
+    }
+    LK_ASSIGN(const engine::CacheSpec cache, cache_spec(with_cache, *engine));
     for (const BenchTest& test : tests) {
       LK_ASSIGN(const BenchRecord record, measure(*engine, cache, test, o.repetitions, [&](int) {
                   if (!o.common.quiet) progress.update(++n_done, n_runs);
@@ -131,7 +137,9 @@ void add_bench_command(CLI::App& program, Status& status) {
   command->add_flag("-q,--quiet", common.quiet, "No progress");
   command->add_option("--sinks", common.n_sinks, "First tokens kept exact");
   command->add_option("--window", common.n_window, "Recent tokens kept exact");
-  command->add_option("--cache", options->caches, "KV caches, a list")->delimiter(',');
+  add_basis_options(*command, common);
+  command->add_option("--cache", options->caches, "KV caches, a list; 'latent' is the one of -b")
+      ->delimiter(',');
   command->add_option("-p,--n-prompt", options->n_prompt, "Prompt lengths")->delimiter(',');
   command->add_option("-n,--n-gen", options->n_gen, "Generation lengths")->delimiter(',');
   command->add_option("-d,--n-depth", options->n_depth, "Depths")->delimiter(',');

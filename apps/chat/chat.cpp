@@ -86,7 +86,7 @@ Status run(const Options& o) {
   LK_ASSIGN(models::Tokenizer tokenizer, models::tokenizer_for_model(path));
   LK_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_engine(o.common));
   engine::SessionOptions options;
-  LK_ASSIGN(options.cache, cache_spec(o.common));
+  LK_ASSIGN(options.cache, cache_spec(o.common, *engine));
   options.n_context = o.common.n_context > 0 ? o.common.n_context
                                              : std::max<int64_t>(engine->config().n_context, 512);
   options.n_batch = o.common.low_memory ? 64 : 512;

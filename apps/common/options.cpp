@@ -31,12 +31,19 @@ void add_cache_options(CLI::App& command, CommonOptions& o) {
   command.add_option("-c,--context", o.n_context, "Context length in tokens");
   command.add_option("--cache", o.cache, "KV cache: f32 f16 bf16 q8_0 q4_0 q8_0h q4_0h")
       ->capture_default_str();
+  add_basis_options(command, o);
   command.add_option("--sinks", o.n_sinks, "First tokens kept exact")->check(CLI::NonNegativeNumber);
   command.add_option("--window", o.n_window, "Recent tokens kept exact")
       ->check(CLI::NonNegativeNumber);
 }
 
 }  // namespace
+
+void add_basis_options(CLI::App& command, CommonOptions& o) {
+  command.add_option("-b,--basis", o.basis, "Latent cache: a .lkb file, or 'auto'");
+  command.add_option("--bits", o.bits, "Bits per element, below what the basis was made for")
+      ->check(CLI::PositiveNumber);
+}
 
 void add_common_options(CLI::App& command, CommonOptions& o, Uses uses) {
   command.add_option("-m,--model", o.model, "Model: a .gguf file, a folder with safetensors, or a name")
@@ -84,13 +91,6 @@ Result<std::unique_ptr<engine::Engine>> load_engine(const CommonOptions& o) {
                  (*engine)->n_threads());
   }
   return engine;
-}
-
-Result<engine::CacheSpec> cache_spec(const CommonOptions& o) {
-  LK_ASSIGN(engine::CacheSpec spec, engine::parse_cache_type(o.cache));
-  spec.n_sinks = std::max(o.n_sinks, 0);
-  spec.n_window = std::max(o.n_window, 0);
-  return spec;
 }
 
 Result<std::string> read_prompt(const std::string& text, const std::string& file) {

@@ -16,8 +16,10 @@ struct CommonOptions {
   int n_threads = 0;
   int64_t n_context = 0;  // 0: the command's own default
   std::string cache = "f16";
-  int n_sinks = -1;   // -1: none for full-rank caches
-  int n_window = -1;
+  std::string basis;  // .lkb file of a latent cache, or "auto": the one in the cache folder
+  double bits = 0;    // > 0: another budget than the basis file's own
+  int n_sinks = -1;   // -1: 4 for latents, none for full-rank caches
+  int n_window = -1;  // -1: 32 for latents, none for full-rank caches
   std::string isa;
   bool exact = false;
   bool fast = false;
@@ -29,6 +31,9 @@ struct CommonOptions {
   bool json() const { return output == "json"; }
 };
 
+/// Adds -b and --bits.
+void add_basis_options(CLI::App& command, CommonOptions& options);
+
 enum class Uses { kModelOnly, kEngine, kCache };
 
 /// Adds -m, -o and, for an engine, -t --isa --exact..., and, for a cache, -c --cache --sinks...
@@ -39,8 +44,11 @@ Result<std::string> resolve_model(const CommonOptions& options);
 
 Result<std::unique_ptr<engine::Engine>> load_engine(const CommonOptions& options);
 
-/// The cache that --cache, --sinks and --window describe.
-Result<engine::CacheSpec> cache_spec(const CommonOptions& options);
+/// The cache that --cache or -b, --bits, --sinks and --window describe.
+Result<engine::CacheSpec> cache_spec(const CommonOptions& options, const engine::Engine& engine);
+
+/// Where `lowkey calibrate` puts a model's basis if it is not told: in the cache folder.
+std::string default_basis_path(const models::Model& model);
 
 /// Text of -p, or of the file of -f ("-" reads stdin); exactly one must be given.
 Result<std::string> read_prompt(const std::string& text, const std::string& file);

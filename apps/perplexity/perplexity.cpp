@@ -26,10 +26,10 @@ struct Options {
   bool per_token = false;
 };
 
-Result<engine::PerplexityOptions> evaluation_options(const Options& o,
+Result<engine::PerplexityOptions> evaluation_options(const Options& o, const engine::Engine& engine,
                                                      const models::Tokenizer& tokenizer) {
   engine::PerplexityOptions options;
-  LK_ASSIGN(options.cache, cache_spec(o.common));
+  LK_ASSIGN(options.cache, cache_spec(o.common, engine));
   options.n_context = o.common.n_context > 0 ? o.common.n_context : 512;
   options.n_chunks = o.n_chunks;
   options.n_batch = o.common.low_memory ? 64 : 512;
@@ -91,9 +91,9 @@ Status run(const Options& o) {
   LK_ASSIGN(const std::string path, resolve_model(o.common));
   LK_ASSIGN(const models::Tokenizer tokenizer, models::tokenizer_for_model(path));
   LK_ASSIGN(const std::string text, read_prompt({}, o.file));
-  LK_ASSIGN(engine::PerplexityOptions options, evaluation_options(o, tokenizer));
   LK_ASSIGN(const std::vector<int32_t> tokens, tokenizer.encode(text, {}));
   LK_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_engine(o.common));
+  LK_ASSIGN(engine::PerplexityOptions options, evaluation_options(o, *engine, tokenizer));
   LK_ASSIGN(const engine::KvCache probe,
             engine::KvCache::create(engine->config(), options.cache, options.n_context, 1));
   watch_for_stop();

@@ -35,7 +35,7 @@ Result<std::vector<int32_t>> prompt_tokens(const Options& o, const models::Token
 
 Result<engine::Session> open_session(const Options& o, const engine::Engine& engine,
                                      int64_t n_prompt) {
-  LK_ASSIGN(const engine::CacheSpec cache, cache_spec(o.common));
+  LK_ASSIGN(const engine::CacheSpec cache, cache_spec(o.common, engine));
   engine::SessionOptions options;
   options.cache = cache;
   options.n_context = o.common.n_context > 0 ? o.common.n_context

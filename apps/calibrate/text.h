@@ -1,0 +1,24 @@
+// The tokens that a calibration runs on.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "models/tokenizer/tokenizer.h"
+
+namespace lowkey::apps {
+
+/// The first `n_tokens` of a text file, cut to whole chunks and spread over the file: a mixed text
+/// has its parts one after another.
+Result<std::vector<int32_t>> text_tokens(const models::Tokenizer& tokenizer, const std::string& path,
+                                         int64_t n_tokens, int n_chunk);
+
+/// Samples that the model writes itself (temperature 1, no text needed), one per chunk.
+Result<std::vector<int32_t>> own_samples(const engine::Engine& engine,
+                                         const models::Tokenizer& tokenizer, int64_t n_tokens,
+                                         int n_chunk, uint64_t seed,
+                                         const std::function<bool(int64_t, int64_t)>& progress);
+
+}  // namespace lowkey::apps

@@ -1,0 +1,62 @@
+// From options to a cache.
+#include <algorithm>
+#include <filesystem>
+
+#include <spdlog/spdlog.h>
+
+#include "apps/common/options.h"
+#include "apps/models_get/models_get.h"
+#include "calib/calibrate.h"
+#include "calib/simulate.h"
+#include "engine/kv/load_basis.h"
+#include "models/model_hash.h"
+
+namespace lowkey::apps {
+
+namespace {
+
+constexpr int kLatentSinks = 4, kLatentWindow = 32;
+
+Result<engine::CacheSpec> latent_spec(const CommonOptions& o, const engine::Engine& engine) {
+  const std::string path = o.basis == "auto" ? default_basis_path(engine.model()) : o.basis;
+  if (o.basis == "auto" && !std::filesystem::exists(path)) {
+    return make_error(ErrorCode::kNotFound, "-b auto",
+                      "expected a basis at " + path + ", found none; `lowkey calibrate -m " +
+                          o.model + "` makes it");
+  }
+  LK_ASSIGN(models::BasisFile file, models::read_basis(path));
+  LK_RETURN_IF_ERROR(models::match_model(file, models::model_hash(engine.model()), path));
+  if (o.bits > 0) LK_RETURN_IF_ERROR(calib::reallocate(file, o.bits));
+  engine::CacheSpec spec;
+  auto code = engine::latent_code(file);
+  if (code.ok()) {
+    spec.latent = std::move(code).value();
+  } else {
+    spdlog::warn("{}: no fused kernel ({}); the code is simulated on f32 tiles", path,
+                 code.error().what);
+    spec = calib::simulated_cache(engine, std::make_shared<models::BasisFile>(std::move(file)));
+  }
+  spec.n_sinks = kLatentSinks;
+  spec.n_window = kLatentWindow;
+  return spec;
+}
+
+}  // namespace
+
+std::string default_basis_path(const models::Model& model) {
+  return default_cache_folder() + "/bases/" + models::model_hash(model).substr(0, 16) + ".lkb";
+}
+
+Result<engine::CacheSpec> cache_spec(const CommonOptions& o, const engine::Engine& engine) {
+  auto made = o.basis.empty() ? engine::parse_cache_type(o.cache) : latent_spec(o, engine);
+  if (!made.ok()) return made.error();
+  if (o.bits > 0 && o.basis.empty()) {
+    return make_error(ErrorCode::kInvalidArgument, "--bits", "expected a basis (-b) with it, found none");
+  }
+  engine::CacheSpec spec = std::move(made).value();
+  if (o.n_sinks >= 0) spec.n_sinks = o.n_sinks;
+  if (o.n_window >= 0) spec.n_window = o.n_window;
+  return spec;
+}
+
+}  // namespace lowkey::apps

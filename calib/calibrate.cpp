@@ -1,0 +1,170 @@
+#include "calib/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/sha256.h"
+#include "base/tasks.h"
+#include "calib/tap/collect.h"
+#include "calib/tap/sensitivity.h"
+#include "models/model_hash.h"
+
+namespace lowkey::calib {
+
+namespace {
+
+// Coarse enough that a side's divergence stands out of rounding, fine enough that it still grows
+// in proportion to the error.
+constexpr double kProbeBits = 2.25;
+
+Status check(const CalibrateOptions& o) {
+  const auto expected = [](const char* option, const char* what, const std::string& found) {
+    return make_error(ErrorCode::kInvalidArgument, option,
+                      std::string("expected ") + what + ", found " + found);
+  };
+  if (o.space != "post-rope" && o.space != "pre-rope") {
+    return expected("--space", "post-rope or pre-rope", o.space);
+  }
+  if (o.centring != "none" && o.centring != "mean" && o.centring != "rotary") {
+    return expected("--centring", "none, mean or rotary", o.centring);
+  }
+  if (!(o.bits > 0 && o.bits <= 8)) return expected("--bits", "more than 0, up to 8", std::to_string(o.bits));
+  if (!(o.keep >= 0 && o.keep <= 1)) return expected("--keep", "0 to 1", std::to_string(o.keep));
+  return {};
+}
+
+StatisticsPlan plan_of(const CalibrateOptions& o, const Method& method) {
+  StatisticsPlan plan;
+  plan.plain = !method.second_order;
+  plan.second_order = method.second_order;
+  plan.joint = o.joint;
+  plan.pre_rope = o.space == "pre-rope";
+  plan.rotary = o.centring == "rotary" && !plan.pre_rope;
+  return plan;
+}
+
+BuildOptions build_options(const engine::Engine& engine, const CalibrateOptions& o,
+                           const Method& method) {
+  BuildOptions build;
+  build.method = &method;
+  build.problem.pre_rope = o.space == "pre-rope";
+  build.problem.centring = o.centring == "none"   ? Centring::kNone
+                           : o.centring == "mean" ? Centring::kMean
+                                                  : Centring::kRotary;
+  build.problem.rotary = {engine.config().rope.n_rot, engine.config().rope.neighbours};
+  const bool rank_only = o.keep > 0 || o.rank_k > 0 || o.rank_v > 0;
+  build.order = rank_only ? CoordinateOrder::kMethod : CoordinateOrder::kImportance;
+  return build;
+}
+
+models::BasisFile empty_file(const engine::Engine& engine, std::span<const int32_t> tokens,
+                             const CalibrateOptions& o) {
+  models::BasisFile file;
+  file.method = o.method;
+  file.space = o.space;
+  file.centring = o.centring;
+  file.joint = o.joint;
+  file.model_hash = models::model_hash(engine.model());
+  file.text_hash = sha256_hex(std::as_bytes(tokens));
+  file.n_tokens = int64_t(tokens.size());
+  file.seed = o.seed;
+  file.n_kv_heads = engine.config().n_kv_heads;
+  file.head_dim = engine.config().head_dim;
+  return file;
+}
+
+void raise(SolverReport& to, const SolverReport& by) {
+  to.residual = std::max(to.residual, by.residual);
+  to.orthonormality = std::max(to.orthonormality, by.orthonormality);
+  to.biorthogonality = std::max(to.biorthogonality, by.biorthogonality);
+}
+
+/// Bases of all layers, each by one task.
+Status solve_layers(const std::vector<LayerStatistics>& statistics, const BuildOptions& build,
+                    int n_threads, CalibrateResult& result) {
+  const size_t n = statistics.size();
+  std::vector<SolverReport> reports(n);
+  std::vector<Status> statuses(n);
+  result.file.layers.resize(n);
+  for_each_task(n_threads, int64_t(n), [&](int64_t l) {
+    auto layer = build_layer(statistics[size_t(l)], build, &reports[size_t(l)]);
+    if (layer.ok()) {
+      result.file.layers[size_t(l)] = std::move(layer).value();
+    } else {
+      statuses[size_t(l)] = layer.error();
+    }
+  });
+  for (size_t l = 0; l < n; ++l) {
+    LK_RETURN_IF_ERROR(statuses[l]);
+    raise(result.solver, reports[l]);
+  }
+  return {};
+}
+
+/// Codes every side alike, measures what each costs alone, and keeps the price per unit of error.
+Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> tokens,
+                         const CalibrateOptions& o, models::BasisFile& file) {
+  set_equal_sensitivities(file);
+  if (!o.measure_sensitivity) return {};
+  LK_RETURN_IF_ERROR(reallocate(file, kProbeBits));
+  SensitivityOptions options;
+  options.n_sinks = o.n_sinks;
+  options.window = o.window;
+  if (o.progress) {
+    options.progress = [&](int done, int total) { return o.progress("sensitivity", done, total); };
+  }
+  LK_ASSIGN(const auto measured,
+            measure_sensitivity(engine, tokens, std::make_shared<models::BasisFile>(file), options));
+  for (size_t l = 0; l < measured.size(); ++l) {
+    models::SideBasis* sides[] = {&file.layers[l].k, &file.layers[l].v};
+    for (size_t side = 0; side < 2; ++side) {
+      const double error = std::max(expected_error(*sides[side]), 1e-30);
+      sides[side]->sensitivity = std::max(measured[l][side], 1e-7) / error;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status reallocate(models::BasisFile& file, double bits) {
+  return assign_widths(file, int64_t(std::floor(bits * double(elements_per_token(file)))), WidthRules{});
+}
+
+Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const int32_t> tokens,
+                                  const CalibrateOptions& o) {
+  LK_RETURN_IF_ERROR(check(o));
+  LK_ASSIGN(const Method* method, find_method(o.method));
+  CollectOptions collect;
+  collect.plan = plan_of(o, *method);
+  collect.n_chunk = o.n_chunk;
+  collect.n_sinks = o.n_sinks;
+  collect.window = o.window;
+  collect.n_threads = o.n_threads;
+  if (o.progress) {
+    collect.progress = [&](int64_t done, int64_t total) { return o.progress("statistics", done, total); };
+  }
+  LK_ASSIGN(const auto statistics, collect_statistics(engine, tokens, collect));
+
+  CalibrateResult result;
+  result.file = empty_file(engine, tokens, o);
+  LK_RETURN_IF_ERROR(
+      solve_layers(statistics, build_options(engine, o, *method), o.n_threads, result));
+  models::BasisFile& file = result.file;
+  if (o.rank_k > 0 || o.rank_v > 0) {
+    LK_RETURN_IF_ERROR(assign_ranks(file, o.rank_k > 0 ? o.rank_k : file.head_dim,
+                                    o.rank_v > 0 ? o.rank_v : file.head_dim));
+  } else if (o.keep > 0) {
+    LK_RETURN_IF_ERROR(assign_keep(file, o.keep));
+  } else {
+    LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
+    LK_RETURN_IF_ERROR(reallocate(file, o.bits));
+  }
+  for (const models::LayerBasis& layer : file.layers) {
+    result.expected_k.push_back(layer.k.sensitivity * expected_error(layer.k));
+    result.expected_v.push_back(layer.v.sensitivity * expected_error(layer.v));
+  }
+  return result;
+}
+
+}  // namespace lowkey::calib

@@ -1,0 +1,30 @@
+// How much the model's output suffers when one layer's keys, or values, are coded.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/engine.h"
+#include "models/basis/basis.h"
+
+namespace lowkey::calib {
+
+struct SensitivityOptions {
+  int n_chunks = 2;
+  int n_chunk = 512;  // tokens per context
+  int stride = 4;     // every so many-th position of a context's last three quarters is looked at
+  int n_sinks = 4;
+  int window = 32;
+  std::function<bool(int done, int total)> progress;  // false stops
+};
+
+/// Mean KL divergence (nats) from the exact cache when only one layer's keys [l][0], or values
+/// [l][1], pass through the code of `file`. Layers differ by factors of hundreds.
+Result<std::vector<std::array<double, 2>>> measure_sensitivity(
+    const engine::Engine& engine, std::span<const int32_t> tokens,
+    std::shared_ptr<const models::BasisFile> file, const SensitivityOptions& options);
+
+}  // namespace lowkey::calib

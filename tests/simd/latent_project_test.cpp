@@ -1,0 +1,66 @@
+#include "simd/scalar/ops.h"
+#include "tests/support/kernel_harness.h"
+#include "tests/support/vector_cases.h"
+
+namespace lowkey::testing {
+namespace {
+
+struct Shape {
+  int d_in, d_out;
+  int64_t stride;
+  int n;
+};
+
+::testing::AssertionResult check_shape(const simd::KernelSet& set, const Shape& shape,
+                                       bool centred) {
+  const auto [d_in, d_out, stride, n] = shape;
+  const Floats e(d_in * stride, 1), mean(d_in, 2), x(int64_t{n} * d_in, 3);
+  Floats z(int64_t{n} * d_out, 4);
+  const simd::LatentEncoder encoder{d_in, d_out, stride, e.data(), centred ? mean.data() : nullptr};
+  set.latent_project(encoder, matrix(x.data(), n, d_in), matrix(z.data(), n, d_out));
+  if (!z.guarded()) return ::testing::AssertionFailure() << "wrote past the end";
+  for (int t = 0; t < n; ++t) {
+    for (int i = 0; i < d_out; ++i) {
+      double sum = 0, size = 0;
+      for (int j = 0; j < d_in; ++j) {
+        const double term = double{e[j * stride + i]} *
+                            (double{x[int64_t{t} * d_in + j]} - (centred ? double{mean[j]} : 0));
+        sum += term;
+        size += std::abs(term);
+      }
+      const int64_t at = int64_t{t} * d_out + i;
+      LK_CHECK_THAT(within(z[at], sum, (d_in + 4) * kUnit * size, d_in, at));
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+::testing::AssertionResult check_project(const simd::KernelSet& set) {
+  for (const Shape& shape : {Shape{64, 64, 64, 1},
+                             {64, 28, 32, 5},
+                             {64, 48, 48, 16},
+                             {7, 3, 3, 2},
+                             {1, 1, 1, 1},
+                             {192, 130, 144, 4},
+                             {512, 17, 20, 9},
+                             {65, 15, 16, 3}}) {
+    for (bool centred : {false, true}) LK_CHECK_THAT(check_shape(set, shape, centred));
+  }
+  return ::testing::AssertionSuccess();
+}
+
+TEST(LatentProject, EverySetIsWithinRounding) { expect_on_every_set(check_project); }
+
+TEST(LatentProject, CheckNoticesAForgottenMean) {
+  simd::KernelSet set = copy_of_scalar_set();
+  set.latent_project = [](const simd::LatentEncoder& e, MatrixView<const float> x,
+                          MatrixView<float> z) {
+    simd::LatentEncoder plain = e;
+    plain.mean = nullptr;
+    simd::scalar::latent_project(plain, x, z);
+  };
+  EXPECT_FALSE(check_project(set));
+}
+
+}  // namespace
+}  // namespace lowkey::testing

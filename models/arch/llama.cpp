@@ -5,7 +5,6 @@ namespace lowkey::models::arch {
 
 const Family kLlama = {
     .name = "llama",
-    .hf_class = "LlamaForCausalLM",
     .gguf_neighbours = true,
     .qkv_bias = Bias::kIfConfigured,
     .qk_norm = false,

@@ -5,7 +5,6 @@ namespace lowkey::models::arch {
 
 const Family kQwen2 = {
     .name = "qwen2",
-    .hf_class = "Qwen2ForCausalLM",
     .gguf_neighbours = false,
     .qkv_bias = Bias::kAlways,
     .qk_norm = false,

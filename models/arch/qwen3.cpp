@@ -5,7 +5,6 @@ namespace lowkey::models::arch {
 
 const Family kQwen3 = {
     .name = "qwen3",
-    .hf_class = "Qwen3ForCausalLM",
     .gguf_neighbours = false,
     .qkv_bias = Bias::kIfConfigured,
     .qk_norm = true,

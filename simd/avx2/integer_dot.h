@@ -11,10 +11,14 @@ struct Dot {
   /// How many vectors fit in 16 bits: n * 2 * largest code * 127 < 2^15.
   static constexpr int group(PanelType type) {
     switch (type) {
-      case PanelType::kU4: return 8;
-      case PanelType::kU5: return 4;
-      case PanelType::kU6: return 2;
-      default: return 1;
+      case PanelType::kU4:
+        return 8;
+      case PanelType::kU5:
+        return 4;
+      case PanelType::kU6:
+        return 2;
+      default:
+        return 1;
     }
   }
 

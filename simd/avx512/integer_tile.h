@@ -8,28 +8,35 @@
 namespace lowkey::simd::avx512 {
 namespace {
 
-constexpr int kSlabBlocks = 32;  // columns of one pass: 16 KiB of codes stay in the first-level cache
+constexpr int kSlabBlocks =
+    32;  // columns of one pass: 16 KiB of codes stay in the first-level cache
 
 /// Activations of some tokens over the columns of one slab.
 struct SlabInput {
-  const int8_t* hi;      // [.., stride] at the slab's first column
-  const int8_t* lo;      // the same, or nullptr
-  int64_t stride;        // columns from token to token
-  const float* scale;    // [.., stride / 32]
-  const int32_t* sum;    // [.., stride / 16]
-  int64_t n_blocks;      // of the slab, at most kSlabBlocks
+  const int8_t* hi;    // [.., stride] at the slab's first column
+  const int8_t* lo;    // the same, or nullptr
+  int64_t stride;      // columns from token to token
+  const float* scale;  // [.., stride / 32]
+  const int32_t* sum;  // [.., stride / 16]
+  int64_t n_blocks;    // of the slab, at most kSlabBlocks
   int offset;
 
   SlabInput token(int64_t t) const {
-    return {hi + t * stride, lo ? lo + t * stride : nullptr, stride, scale + t * stride / kBlockCols,
-            sum + t * stride / 16, n_blocks, offset};
+    return {hi + t * stride,
+            lo ? lo + t * stride : nullptr,
+            stride,
+            scale + t * stride / kBlockCols,
+            sum + t * stride / 16,
+            n_blocks,
+            offset};
   }
 };
 
 /// What depends on an activation's sums, worked out before the loop.
 struct SlabSums {
-  alignas(64) int32_t start[2 * kSlabBlocks];  // -offset * sum per 16 columns (in units of hi if !kLo)
-  alignas(64) float weight[kSlabBlocks];       // scale * sum per block, for the minima
+  alignas(
+      64) int32_t start[2 * kSlabBlocks];  // -offset * sum per 16 columns (in units of hi if !kLo)
+  alignas(64) float weight[kSlabBlocks];   // scale * sum per block, for the minima
 };
 
 template <class Source, bool kLo>

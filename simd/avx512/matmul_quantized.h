@@ -57,21 +57,26 @@ void run_slab(const std::byte* block, const SlabInput& in, int64_t n_tokens,
 }
 
 template <class Packed>
-void matmul_panels(const PanelMatrix& w, Range panels, const Activations& a,
-                   const MatmulOut& out) {
+void matmul_panels(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
   const int64_t n_blocks = w.n_cols / kBlockCols;
   for (int64_t p = panels.begin; p < panels.end; ++p) {
     const int64_t first_row = p * kPanelRows;
     const int n_rows = int(std::min<int64_t>(kPanelRows, w.n_rows - first_row));
     for (int64_t b = 0; b < n_blocks; b += kSlabBlocks) {
-      const SlabInput in{a.hi + b * kBlockCols, a.lo ? a.lo + b * kBlockCols : nullptr, a.n_cols,
-                         a.scale + b, a.sum + 2 * b,
-                         std::min<int64_t>(kSlabBlocks, n_blocks - b), w.format.offset};
+      const SlabInput in{a.hi + b * kBlockCols,
+                         a.lo ? a.lo + b * kBlockCols : nullptr,
+                         a.n_cols,
+                         a.scale + b,
+                         a.sum + 2 * b,
+                         std::min<int64_t>(kSlabBlocks, n_blocks - b),
+                         w.format.offset};
       const TileTarget target{out.y + first_row, out.stride, __mmask16((1u << n_rows) - 1),
                               out.accumulate || b > 0};
       const std::byte* block = w.panel(p) + b * Packed::kBytes;
-      if (a.lo) run_slab<Packed, true>(block, in, a.n_tokens, target);
-      else run_slab<Packed, false>(block, in, a.n_tokens, target);
+      if (a.lo)
+        run_slab<Packed, true>(block, in, a.n_tokens, target);
+      else
+        run_slab<Packed, false>(block, in, a.n_tokens, target);
     }
   }
 }

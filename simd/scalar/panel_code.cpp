@@ -33,7 +33,8 @@ double weight_at(const PanelMatrix& w, int64_t row, int64_t col) {
   const int r = int(row % kPanelRows);
   if (f.type == PanelType::kF32) return element<float>(panel, col * kPanelRows + r);
   if (f.type == PanelType::kF16) return f16_to_f32(element<uint16_t>(panel, col * kPanelRows + r));
-  if (f.type == PanelType::kBF16) return bf16_to_f32(element<uint16_t>(panel, col * kPanelRows + r));
+  if (f.type == PanelType::kBF16)
+    return bf16_to_f32(element<uint16_t>(panel, col * kPanelRows + r));
 
   const std::byte* block = panel + col / kBlockCols * block_bytes(f);
   const int c = int(col % kBlockCols), n_scales = kBlockCols / f.scale_cols;

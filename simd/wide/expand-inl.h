@@ -45,7 +45,7 @@ void expand_block(const PanelFormat& f, const std::byte* block, float* out) {
       const auto* four = reinterpret_cast<const int32_t*>(codes + 64 * (c / 4) + 4 * r);
       const Int code = (Int::load_aligned(four) >> (8 * (c % 4))) & Int(255);
       const Float centred = xsimd::to_float(code - Int(f.offset));
-      xsimd::fma(scale, centred, minimum).store_unaligned(out + c * kPanelRows + r);
+      Isa::mul_add(scale, centred, minimum).store_unaligned(out + c * kPanelRows + r);
     }
   }
 }
@@ -60,8 +60,8 @@ const float* expand(const PanelFormat& f, const std::byte* panel, Range cols, fl
   if (f.is_float()) {
     const auto* half = reinterpret_cast<const uint16_t*>(panel) + cols.begin * kPanelRows;
     for (int64_t i = 0; i < cols.size() * kPanelRows; i += Isa::kLanes) {
-      const auto value = f.type == PanelType::kF16 ? Isa::load_f16(half + i)
-                                                   : Isa::load_bf16(half + i);
+      const auto value =
+          f.type == PanelType::kF16 ? Isa::load_f16(half + i) : Isa::load_bf16(half + i);
       value.store_unaligned(scratch + i);
     }
     return scratch;

@@ -30,7 +30,7 @@ void float_tile(const FloatSlab& slab, int64_t t, const MatmulOut& out) {
     for (int part = 0; part < kParts; ++part) {
       const Float w = Float::load_unaligned(slab.w + c * kPanelRows + part * Isa::kLanes);
       for (int i = 0; i < kTokens; ++i) {
-        acc[i][chain][part] = xsimd::fma(w, Float(slab.x.row(t + i)[c]), acc[i][chain][part]);
+        acc[i][chain][part] = Isa::mul_add(w, Float(slab.x.row(t + i)[c]), acc[i][chain][part]);
       }
     }
   };
@@ -60,8 +60,8 @@ void matmul_float(const PanelMatrix& w, Range panels, MatrixView<const float> x,
     for (int64_t begin = 0; begin < w.n_cols; begin += kSlabCols) {
       const Range cols{begin, std::min(begin + kSlabCols, w.n_cols)};
       const float* weights = expand<Isa>(w.format, w.panel(p), cols, scratch);
-      const FloatSlab slab{weights, {x.data + begin, x.rows, cols.size(), x.stride},
-                           p * kPanelRows, w.n_rows};
+      const FloatSlab slab{
+          weights, {x.data + begin, x.rows, cols.size(), x.stride}, p * kPanelRows, w.n_rows};
       const MatmulOut target{out.y, out.stride, out.accumulate || begin > 0};
       int64_t t = 0;
       for (; t + kTile <= x.rows; t += kTile) float_tile<Isa, kTile, 1>(slab, t, target);

@@ -59,8 +59,7 @@ struct IntegerKernel {
     const uint8_t* first = codes + 64 * kVectors * i;
     Int dot = Dot::template sum<kType, kVectors>(first, in.hi + at, part) << 7;
     if (in.lo) dot += Dot::template sum<kType, kVectors>(first, in.lo + at, part);
-    const int32_t q_sum =
-        kScales == 2 ? in.sum[2 * b + i] : in.sum[2 * b] + in.sum[2 * b + 1];
+    const int32_t q_sum = kScales == 2 ? in.sum[2 * b + i] : in.sum[2 * b] + in.sum[2 * b + 1];
     return xsimd::to_float(dot - Int(offset * q_sum));
   }
 
@@ -78,10 +77,10 @@ struct IntegerKernel {
         for (int i = 0; i < kScales; ++i) {
           const Float scale = Float::load_aligned(slab.scale[b][i] + row) * a_scale;
           const Float codes = scaled_codes(slab.codes[b], in, b, i, part, offset);
-          acc[part] = xsimd::fma(scale, codes, acc[part]);
+          acc[part] = Isa::mul_add(scale, codes, acc[part]);
         }
         if (f.has_minimum) {
-          acc[part] = xsimd::fma(weight, Float::load_aligned(slab.minimum[b] + row), acc[part]);
+          acc[part] = Isa::mul_add(weight, Float::load_aligned(slab.minimum[b] + row), acc[part]);
         }
       }
     }
@@ -90,8 +89,7 @@ struct IntegerKernel {
 };
 
 template <class Isa, class Dot, PanelType kType, int kScales>
-void matmul_panels(const PanelMatrix& w, Range panels, const Activations& a,
-                   const MatmulOut& out) {
+void matmul_panels(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
   const int64_t n_blocks = w.n_cols / kBlockCols;
   IntegerSlab slab;
   for (int64_t p = panels.begin; p < panels.end; ++p) {
@@ -121,10 +119,14 @@ template <class Isa, class Dot>
 void matmul_quantized(const PanelMatrix& w, Range panels, const Activations& a,
                       const MatmulOut& out) {
   switch (w.format.type) {
-    case PanelType::kU4: return matmul_type<Isa, Dot, PanelType::kU4>(w, panels, a, out);
-    case PanelType::kU5: return matmul_type<Isa, Dot, PanelType::kU5>(w, panels, a, out);
-    case PanelType::kU6: return matmul_type<Isa, Dot, PanelType::kU6>(w, panels, a, out);
-    default: return matmul_type<Isa, Dot, PanelType::kU8>(w, panels, a, out);
+    case PanelType::kU4:
+      return matmul_type<Isa, Dot, PanelType::kU4>(w, panels, a, out);
+    case PanelType::kU5:
+      return matmul_type<Isa, Dot, PanelType::kU5>(w, panels, a, out);
+    case PanelType::kU6:
+      return matmul_type<Isa, Dot, PanelType::kU6>(w, panels, a, out);
+    default:
+      return matmul_type<Isa, Dot, PanelType::kU8>(w, panels, a, out);
   }
 }
 

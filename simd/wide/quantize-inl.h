@@ -54,9 +54,8 @@ void quantize(const float* x, int64_t x_stride, const Activations& a) {
   for (int64_t t = 0; t < a.n_tokens; ++t) {
     for (int64_t b = 0; b < n_blocks; ++b) {
       const int64_t at = t * a.n_cols + b * kBlockCols;
-      quantize_block<Isa>(x + t * x_stride + b * kBlockCols, a.hi + at,
-                          a.lo ? a.lo + at : nullptr, a.scale + t * n_blocks + b,
-                          a.sum + 2 * (t * n_blocks + b));
+      quantize_block<Isa>(x + t * x_stride + b * kBlockCols, a.hi + at, a.lo ? a.lo + at : nullptr,
+                          a.scale + t * n_blocks + b, a.sum + 2 * (t * n_blocks + b));
     }
   }
 }

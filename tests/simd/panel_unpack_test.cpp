@@ -39,7 +39,7 @@ Unpacked unpack(const KernelSet& set, const RandomPanels& p, int64_t panel) {
       const double size = inside && real ? p.magnitude[i] : 0.0;
       const float narrow = bf16_to_f32(out.bf16[at]);
       if (std::abs(out.f32[at] - truth) > 2 * 0x1p-24 * size ||
-          std::abs(narrow - truth) > 0x1p-9 * std::abs(truth) + 4 * 0x1p-24 * size) {
+          std::abs(narrow - truth) > 0x1p-8 * std::abs(truth) + 4 * 0x1p-24 * size) {
         return ::testing::AssertionFailure()
                << "row " << row << ", column " << c << ": " << out.f32[at] << " and " << narrow
                << ", not " << truth;

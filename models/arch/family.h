@@ -13,10 +13,10 @@ namespace lowkey::models::arch {
 enum class Bias { kNever, kAlways, kIfConfigured };
 
 struct Family {
-  std::string_view name;      // GGUF's general.architecture and config.json's model_type
-  bool gguf_neighbours;       // GGUF files have q and k permuted for pairs (2i, 2i+1)
-  Bias qkv_bias;              // kIfConfigured: attention_bias, or the tensors' presence in GGUF
-  bool qk_norm;               // RMSNorm of every q and k head before RoPE
+  std::string_view name;  // GGUF's general.architecture and config.json's model_type
+  bool gguf_neighbours;   // GGUF files have q and k permuted for pairs (2i, 2i+1)
+  Bias qkv_bias;          // kIfConfigured: attention_bias, or the tensors' presence in GGUF
+  bool qk_norm;           // RMSNorm of every q and k head before RoPE
 };
 
 extern const Family kLlama, kQwen2, kQwen3;

@@ -1,0 +1,55 @@
+// From statistics to the bases of a layer, and from bases and sensitivities to widths.
+#pragma once
+
+#include "calib/allocate/widths.h"
+#include "calib/problem.h"
+#include "models/basis/basis.h"
+
+namespace lowkey::calib {
+
+enum class CoordinateOrder {
+  kMethod,      // as the method ranks them: rank-only codes
+  kImportance,  // by falling cost * variance: mixed widths
+};
+
+struct BuildOptions {
+  const Method* method = nullptr;
+  ProblemOptions problem;  // second_order is taken from the method
+  CoordinateOrder order = CoordinateOrder::kImportance;
+};
+
+/// Worst figures of the solvers over a layer.
+struct SolverReport {
+  double residual = 0;
+  double orthonormality = 0;
+  double biorthogonality = 0;
+};
+
+/// Bases of one layer, widths all 0, sensitivities 1. `report`, if given, is raised to the worst.
+Result<models::LayerBasis> build_layer(const LayerStatistics& statistics,
+                                       const BuildOptions& options, SolverReport* report);
+
+/// Error that the present widths should leave on one side of a layer, in units of its metric:
+/// sum over coordinates of cost * variance * distortion. A measured divergence divided by this is
+/// the side's sensitivity.
+double expected_error(const models::SideBasis& side);
+
+/// Gives every side the sensitivity that makes all sides lose the same at the same share of their
+/// total: 1 / (sum of cost * variance). To code one side coarsely before it is measured.
+void set_equal_sensitivities(models::BasisFile& file);
+
+/// Elements of a token over all layers, heads and both sides.
+int64_t elements_per_token(const models::BasisFile& file);
+
+/// Shares out `budget_bits` per token and sets widths, steps and bits_per_element. Needs only
+/// what the file holds, so that a smaller budget can be had from the same file later.
+Status assign_widths(models::BasisFile& file, int64_t budget_bits, const WidthRules& rules);
+
+/// Rank only, in bf16: the first rank_k / rank_v coordinates of every head.
+Status assign_ranks(models::BasisFile& file, int rank_k, int rank_v);
+
+/// Rank only, in bf16: `keep` of all coordinates (0..1), given out over heads, sides and layers by
+/// the share of each side's own error that a coordinate takes away.
+Status assign_keep(models::BasisFile& file, double keep);
+
+}  // namespace lowkey::calib

@@ -59,12 +59,12 @@ def run_interleaved(command_a, command_b, rounds, warmup):
     """Speeds of both sides: {test: [per round]}. Warm-up runs are not counted."""
     sides = ({}, {})
     for round_number in range(-warmup, rounds):
-        print(f"\rround {round_number + 1} of {rounds} ", end="", file=sys.stderr, flush=True)
+        label = f"round {round_number + 1} of {rounds}" if round_number >= 0 else "warm-up"
+        print(label, file=sys.stderr, flush=True)
         for command, speeds in zip((command_a, command_b), sides):
             for test, speed in run_once(command).items():
                 if round_number >= 0:
                     speeds.setdefault(test, []).append(speed)
-    print(file=sys.stderr)
     if set(sides[0]) != set(sides[1]):
         raise Failure(f"different tests: A has {sorted(sides[0])}, B has {sorted(sides[1])}")
     return sides

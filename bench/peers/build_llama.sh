@@ -12,8 +12,8 @@ if [ -x "$bin/llama-bench" ] && [ -x "$bin/llama-perplexity" ]; then
   exit 0
 fi
 
-# Flags by the CPU's own list, so that the peer is not held back; AMX stays off: its path there
-# covers few formats and needs tile permission that containers often lack.
+# Flags by the CPU's own list, so that the peer is not held back. AMX is off unless PEER_FLAGS turns
+# it on (-DGGML_AMX_TILE=ON -DGGML_AMX_INT8=ON): measure both, take the better one.
 flags="-DGGML_NATIVE=OFF -DGGML_AMX_TILE=OFF -DGGML_AMX_INT8=OFF -DGGML_AMX_BF16=OFF"
 cpu=" $(grep -m 1 -E '^(flags|Features)' /proc/cpuinfo | cut -d: -f2) "
 add_if() {
@@ -25,7 +25,7 @@ add_if fma FMA
 add_if f16c F16C
 add_if bmi2 BMI2
 add_if avx512bw AVX512
-add_if avx512_vbmi AVX512_VBMI
+add_if avx512vbmi AVX512_VBMI
 add_if avx512_vnni AVX512_VNNI
 add_if avx512_bf16 AVX512_BF16
 

@@ -19,7 +19,7 @@ inline Vec<Arch> exp(Vec<Arch> x) {
   const V magic(12582912.0f);
   const V shifted = mul_add<Arch>(bounded, V(1.44269504f), magic);
   const V n = shifted - magic;
-  const V r = mul_add<Arch>(n, V(1.42860677e-6f), mul_add<Arch>(n, V(-0.693145752f), bounded));
+  const V r = mul_add<Arch>(n, V(-1.42860682e-6f), mul_add<Arch>(n, V(-0.693145752f), bounded));
   // Minimax polynomial of degree 6 on [-ln(2)/2, ln(2)/2] (Cephes expf).
   V p = mul_add<Arch>(r, V(1.9875691500e-4f), V(1.3981999507e-3f));
   p = mul_add<Arch>(p, r, V(8.3334519073e-3f));

@@ -1,0 +1,132 @@
+#include "tests/support/attend_case.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "simd/scalar/ops.h"
+#include "simd/select.h"
+
+namespace lowkey::testing {
+namespace {
+
+constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
+int64_t n_tiles(int n_tokens) { return ceil_div(n_tokens, simd::kTileTokens); }
+
+double largest(const float* x, int64_t n) {
+  double max = 0;
+  for (int64_t i = 0; i < n; ++i) max = std::max(max, std::abs(double(x[i])));
+  return max;
+}
+
+}  // namespace
+
+AttendResult::AttendResult(const AttendShape& shape)
+    : max(size_t(shape.n_queries), kNothing),
+      sum(size_t(shape.n_queries), 0),
+      out(int64_t{shape.n_queries} * shape.d_v, 1, 0.0f) {
+  for (float& x : out.span()) x = 0;
+}
+
+// Queries are scaled so that scores have a spread of about 2.
+AttendCase::AttendCase(const AttendShape& shape)
+    : shape_(shape),
+      q_(int64_t{shape.n_queries} * shape.d_k, shape.seed, 2 / std::sqrt(float(shape.d_k))),
+      k_(int64_t{shape.n_tokens} * shape.d_k, shape.seed + 1),
+      v_(int64_t{shape.n_tokens} * shape.d_v, shape.seed + 2) {
+  fill_tiles();
+  choose_ranges();
+}
+
+// Tokens behind the last one are NaN in every type: reading them as values would show.
+void AttendCase::fill_tiles() {
+  const int64_t k_bytes = simd::kv_part_bytes(shape_.type, shape_.d_k);
+  tile_stride_ = round_up(k_bytes + simd::kv_part_bytes(shape_.type, shape_.d_v) + 12, 4);
+  tiles_.assign(size_t(n_tiles(shape_.n_tokens) * tile_stride_), std::byte{0xff});
+  for (int t = 0; t < shape_.n_tokens; ++t) {
+    std::byte* tile = tiles_.data() + t / simd::kTileTokens * tile_stride_;
+    const int in_tile = t % simd::kTileTokens;
+    simd::scalar::encode_k(shape_.type, k_.data() + int64_t{t} * shape_.d_k, shape_.d_k, in_tile,
+                           tile);
+    simd::scalar::encode_v(shape_.type, v_.data() + int64_t{t} * shape_.d_v, shape_.d_v, in_tile,
+                           tile + k_bytes);
+  }
+}
+
+void AttendCase::choose_ranges() {
+  begin_.assign(size_t(shape_.n_queries), 0);
+  end_.assign(size_t(shape_.n_queries), shape_.n_tokens);
+  if (!shape_.masked) return;
+  std::mt19937 random(shape_.seed + 3);
+  std::uniform_int_distribution<int> token(0, shape_.n_tokens);
+  for (int i = 0; i < shape_.n_queries; ++i) {
+    begin_[i] = random() % 3 == 0 ? 0 : token(random);
+    end_[i] = random() % 5 == 0 ? begin_[i] : std::max(begin_[i], token(random));
+  }
+}
+
+AttendResult AttendCase::attend(const simd::KernelSet& set, int n_runs) const {
+  AttendResult result(shape_);
+  const int64_t k_bytes = simd::kv_part_bytes(shape_.type, shape_.d_k);
+  const int64_t tiles = n_tiles(shape_.n_tokens);
+  for (int r = 0; r < n_runs; ++r) {
+    const int64_t first = tiles * r / n_runs, last = tiles * (r + 1) / n_runs;
+    const int begin = int(first * simd::kTileTokens);
+    const int n = std::min(int(last) * simd::kTileTokens, shape_.n_tokens) - begin;
+    const std::byte* tile = tiles_.data() + first * tile_stride_;
+    std::vector<int32_t> from, to;
+    for (int i = 0; i < shape_.n_queries; ++i) {
+      from.push_back(std::clamp(begin_[i] - begin, 0, n));
+      to.push_back(std::clamp(end_[i] - begin, 0, n));
+    }
+    set.attend(shape_.type, {tile, tile + k_bytes, tile_stride_, n},
+               {q_.data(), from.data(), to.data(), shape_.n_queries, shape_.d_k, shape_.d_v},
+               result.state());
+  }
+  return result;
+}
+
+// A weight exp(s - m) is off by the error of its score (d_k products and sums and two scale
+// roundings, each at most kUnit of sum |q| |k|), by rounding s - m, by exp, and by one rescaling
+// per chunk of tokens; a common error of m cancels. Codes never decode beyond the largest entry of
+// their row but for the rounding of the f16 scale.
+double AttendCase::weight_error(int i, int n_runs) const {
+  const float* q = q_.data() + int64_t{i} * shape_.d_k;
+  double q_size = 0;
+  for (int c = 0; c < shape_.d_k; ++c) q_size += std::abs(double(q[c]));
+  const double score = 1.01 * q_size * largest(k_.data(), k_.size());
+  const double n_chunks = double(n_tiles(shape_.n_tokens)) + n_runs;
+  return (shape_.d_k + 5) * kUnit * score + 2 * score * kUnit +
+         (n_chunks + 1) * (kExpError + 3 * kUnit) + 2 * score * kUnit;
+}
+
+double AttendCase::output_bound(int i, int n_runs) const {
+  const double n = shape_.n_tokens + 5;
+  return (2 * weight_error(i, n_runs) + 2 * n * kUnit) * 1.01 * largest(v_.data(), v_.size());
+}
+
+::testing::AssertionResult AttendCase::check(const simd::KernelSet& set, int n_runs) const {
+  const AttendResult want = attend(*simd::all_kernel_sets().back(), 1);
+  const AttendResult got = attend(set, n_runs);
+  const int64_t n = shape_.n_tokens;
+  for (int i = 0; i < shape_.n_queries; ++i) {
+    const bool nothing = begin_[i] >= end_[i];
+    if (nothing != (got.sum[i] == 0) || nothing != (got.max[i] == kNothing)) {
+      return ::testing::AssertionFailure() << "query " << i << " of " << n << " tokens: max "
+                                           << got.max[i] << ", sum " << got.sum[i];
+    }
+    const double log_want = nothing ? 0 : want.max[i] + std::log(double(want.sum[i]));
+    const double log_got = nothing ? 0 : got.max[i] + std::log(double(got.sum[i]));
+    const double log_bound = weight_error(i, n_runs) + (double(n) + 4) * kUnit;
+    LK_CHECK_THAT(within(log_got, log_want, log_bound, n, -1 - i));
+    for (int64_t c = int64_t{i} * shape_.d_v; c < int64_t{i + 1} * shape_.d_v; ++c) {
+      const double divisor_got = nothing ? 1 : got.sum[i], divisor_want = nothing ? 1 : want.sum[i];
+      LK_CHECK_THAT(within(got.out[c] / divisor_got, want.out[c] / divisor_want,
+                           nothing ? 0 : output_bound(i, n_runs), n, c));
+    }
+  }
+  if (!got.out.guarded()) return ::testing::AssertionFailure() << "wrote past the end";
+  return ::testing::AssertionSuccess();
+}
+
+}  // namespace lowkey::testing

@@ -18,8 +18,8 @@ Status check_floats(const std::vector<float>& values, size_t n, const char* what
   }
   for (size_t i = 0; i < n; ++i) {
     if (!std::isfinite(values[i])) {
-      return damaged(
-          where, std::string("expected finite ") + what + ", found none at " + std::to_string(i));
+      return damaged(where, std::string("expected finite numbers of ") + what +
+                                ", found another at " + std::to_string(i));
     }
   }
   return {};

@@ -43,5 +43,6 @@ def words(pre, text):
     return [bytes(BYTE_OF[c] for c in word).decode("utf-8") for word, _ in pre.pre_tokenize_str(text)]
 
 
-rows = [{"text": text, **{name: words(pre, text) for name, pre in PRE.items()}} for text in TEXTS]
-print("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]")
+if __name__ == "__main__":
+    rows = [{"text": text, **{name: words(pre, text) for name, pre in PRE.items()}} for text in TEXTS]
+    print("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]")

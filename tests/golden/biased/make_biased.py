@@ -150,10 +150,12 @@ def train(model, n_steps):
 
 
 def byte_symbols():
-    """GPT-2's printable symbol of every byte value; token id = byte value."""
+    """GPT-2's printable symbol of every byte value; token id = byte value. Readers of byte-level
+    BPE want at least one merge: two zero bytes take the place of 255, which UTF-8 never has."""
     printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
     spare = iter(range(256, 512))
-    return [chr(b if b in printable else next(spare)) for b in range(256)]
+    symbols = [chr(b if b in printable else next(spare)) for b in range(256)]
+    return symbols[:255] + [symbols[0] * 2]
 
 
 def save_gguf(path, model):
@@ -172,9 +174,10 @@ def save_gguf(path, model):
     out.add_rope_freq_base(THETA)
     out.add_tokenizer_model('gpt2')
     out.add_tokenizer_pre('qwen2')
-    out.add_token_list(byte_symbols())
+    symbols = byte_symbols()
+    out.add_token_list(symbols)
     out.add_token_types([gguf.TokenType.NORMAL] * VOCAB)
-    out.add_token_merges([])
+    out.add_token_merges([f'{symbols[0]} {symbols[0]}'])
     out.add_bos_token_id(0)
     out.add_eos_token_id(0)
     out.add_add_bos_token(False)

@@ -158,14 +158,14 @@ def gguf_name(name):
 
 
 def add_tokenizer(out, n_vocab):
-    """Byte-level BPE without merges: token i is the i-th byte symbol of GPT-2's alphabet."""
+    """Byte-level BPE: token i is the i-th byte symbol of GPT-2's alphabet, the last one a merge."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     symbols = [chr(c) for c in printable] + [chr(256 + i) for i in range(256 - len(printable))]
     out.add_tokenizer_model('gpt2')
     out.add_tokenizer_pre('gpt-2')
-    out.add_token_list(symbols[:n_vocab])
+    out.add_token_list(symbols[:n_vocab - 1] + [symbols[0] * 2])
     out.add_token_types([gguf.TokenType.NORMAL] * n_vocab)
-    out.add_token_merges([])
+    out.add_token_merges([f'{symbols[0]} {symbols[0]}'])
     out.add_bos_token_id(0)
     out.add_eos_token_id(0)
     out.add_add_bos_token(False)

@@ -112,9 +112,23 @@ struct LatentOps : Isa {
   }
   static float sum_of(Float x) { return xsimd::hadd(x); }
 
-  /// Gains of 16 codes.
-  static void gains(const uint8_t* codes, float* out) {
-    for (int t = 0; t < kTileTokens; ++t) out[t] = latent_gain(codes[t]);
+  /// Gains of the tokens of kTiles parts, whose codes begin each part; returns the largest code.
+  template <int kTiles>
+  static int gains(const uint8_t* codes, int64_t stride, float* out) {
+    __m256i largest = _mm256_setzero_si256();
+    for (int i = 0; i < 2 * kTiles; ++i) {
+      const uint8_t* half = codes + i / 2 * stride + i % 2 * 8;
+      const __m256i code =
+          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(half)));
+      largest = _mm256_max_epi32(largest, code);
+      const __m256i low = _mm256_castps_si256(_mm256_i32gather_ps(
+          kLatentGainFraction, _mm256_and_si256(code, _mm256_set1_epi32(15)), 4));
+      const __m256i exponent = _mm256_slli_epi32(_mm256_srli_epi32(code, 4), 23);
+      _mm256_store_ps(out + 8 * i, _mm256_castsi256_ps(_mm256_add_epi32(low, exponent)));
+    }
+    alignas(32) int32_t lane[8];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lane), largest);
+    return *std::max_element(lane, lane + 8);
   }
 
   /// Weights of 64 tokens as v = 128 hi + lo, v = round(w), 0 <= hi, lo <= 127; adds v to `sum`.

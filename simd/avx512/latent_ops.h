@@ -16,8 +16,8 @@ struct LatentOps : Isa {
   static constexpr int kFineWidth = kLatentFineWidth;
   static constexpr int kKeyOffset = 0;    // dot_k multiplies code - offset
   static constexpr int kValueOffset = 0;  // so does dot_v, with what load_values returns
-  static constexpr int kQueryTile = 4;    // queries and tiles whose sums fit the registers
-  static constexpr int kTokenTiles = 2;
+  static constexpr int kQueryTile = 3;    // queries and tiles whose sums fit the registers
+  static constexpr int kTokenTiles = 4;
 
   static Codes load(const uint8_t* p) { return _mm512_load_si512(p); }
   static Codes load_values(const uint8_t* p) { return load(p); }
@@ -101,14 +101,21 @@ struct LatentOps : Isa {
   static float max_of(Float x) { return _mm512_reduce_max_ps(x); }
   static float sum_of(Float x) { return _mm512_reduce_add_ps(x); }
 
-  /// Gains of 16 codes.
-  static void gains(const uint8_t* codes, float* out) {
-    const __m512i code =
-        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
-    const __m512i low =
-        _mm512_castps_si512(_mm512_permutexvar_ps(code, _mm512_loadu_ps(kLatentGainFraction)));
-    const __m512i exponent = _mm512_slli_epi32(_mm512_srli_epi32(code, 4), 23);
-    _mm512_store_ps(out, _mm512_castsi512_ps(_mm512_add_epi32(low, exponent)));
+  /// Gains of the tokens of kTiles parts, whose codes begin each part; returns the largest code.
+  template <int kTiles>
+  static int gains(const uint8_t* codes, int64_t stride, float* out) {
+    const __m512 fraction = _mm512_loadu_ps(kLatentGainFraction);
+    __m128i largest = _mm_setzero_si128();
+    for (int t = 0; t < kTiles; ++t) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + t * stride));
+      largest = _mm_max_epu8(largest, bytes);
+      const __m512i code = _mm512_cvtepu8_epi32(bytes);
+      // A permutation looks at the low 4 bits of its index.
+      const __m512i low = _mm512_castps_si512(_mm512_permutexvar_ps(code, fraction));
+      const __m512i exponent = _mm512_slli_epi32(_mm512_srli_epi32(code, 4), 23);
+      _mm512_store_ps(out + t * kTileTokens, _mm512_castsi512_ps(_mm512_add_epi32(low, exponent)));
+    }
+    return _mm512_reduce_max_epi32(_mm512_cvtepu8_epi32(largest));
   }
 
   /// Weights of 64 tokens as v = 128 hi + lo, v = round(w), 0 <= hi, lo <= 127; adds v to `sum`.

@@ -108,9 +108,17 @@ struct LatentOps : Isa {
   static float max_of(Float x) { return vmaxvq_f32(x); }
   static float sum_of(Float x) { return vaddvq_f32(x); }
 
-  /// Gains of 16 codes.
-  static void gains(const uint8_t* codes, float* out) {
-    for (int t = 0; t < kTileTokens; ++t) out[t] = latent_gain(codes[t]);
+  /// Gains of the tokens of kTiles parts, whose codes begin each part; returns the largest code.
+  template <int kTiles>
+  static int gains(const uint8_t* codes, int64_t stride, float* out) {
+    uint8x16_t largest = vdupq_n_u8(0);
+    for (int t = 0; t < kTiles; ++t) {
+      largest = vmaxq_u8(largest, vld1q_u8(codes + t * stride));
+      for (int i = 0; i < kTileTokens; ++i) {
+        out[t * kTileTokens + i] = latent_gain(codes[t * stride + i]);
+      }
+    }
+    return vmaxvq_u8(largest);
   }
 
   /// Weights of 64 tokens as v = 128 hi + lo, v = round(w), 0 <= hi, lo <= 127; adds v to `sum`.

@@ -30,26 +30,17 @@ struct Chunk {
 
 /// Gains of a chunk's tokens, 1 beyond its end; returns the largest code.
 template <class Ops>
-int load_gains(const LatentPlan& plan, const std::byte* part, int64_t stride, const Chunk& chunk,
-               float* gain) {
-  alignas(64) uint8_t codes[kChunkTokens] = {};
-  const auto* in = reinterpret_cast<const uint8_t*>(part);
-  for (int t = 0; t < chunk.n_tiles() && plan.n_coords > 0; ++t) {
-    std::memcpy(codes + t * kTileTokens, in + t * stride, kTileTokens);
+int load_gains(const LatentPlan& plan, const PartRun& parts, int n_tokens, float* gain) {
+  const auto* codes = reinterpret_cast<const uint8_t*>(parts.data);
+  if (plan.n_coords > 0 && n_tokens == kChunkTokens) {
+    return Ops::template gains<kChunkTiles>(codes, parts.stride, gain);
   }
-  std::fill(codes + chunk.n_tokens, codes + kChunkTokens, uint8_t{0});
-  int largest = 0;
-  for (int t = 0; t < kChunkTokens; ++t) largest = std::max<int>(largest, codes[t]);
-  for (int t = 0; t < kChunkTokens; t += kTileTokens) Ops::gains(codes + t, gain + t);
-  return largest;
-}
-
-/// Asks for the lines of the next chunk's parts.
-inline void prefetch_parts(const std::byte* part, int64_t stride, int64_t bytes) {
-  for (int t = 0; t < kChunkTiles; ++t) {
-    const std::byte* p = part + (kChunkTiles + t) * stride;
-    for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at, 0, 2);
+  uint8_t copy[kChunkTokens] = {};
+  for (int t = 0; t < parts.n_tiles && plan.n_coords > 0; ++t) {
+    std::memcpy(copy + t * kTileTokens, codes + t * parts.stride, kTileTokens);
   }
+  std::fill(copy + n_tokens, copy + kChunkTokens, uint8_t{0});
+  return Ops::template gains<kChunkTiles>(copy, kTileTokens, gain);
 }
 
 /// Hides the tokens of a chunk that a query must not see.
@@ -71,25 +62,31 @@ template <class Ops>
 void attend_chunk(const LatentRun& tiles, const QueryBlock& queries, const Chunk& chunk,
                   LatentScratch<Ops>& s) {
   const int64_t stride = tiles.run.tile_stride, at = chunk.begin / kTileTokens * stride;
-  const int n_tiles = chunk.n_tiles();
-  const std::byte* keys = tiles.run.k + at;
-  const std::byte* values = tiles.run.v + at;
-  load_gains<Ops>(tiles.k, keys, stride, chunk, s.key_gain);
-  const int largest = load_gains<Ops>(tiles.v, values, stride, chunk, s.value_gain);
-  unpack_part<Ops, kChunkTiles>(tiles.k, keys, stride, n_tiles, s.codes);
-  score_chunk<Ops>({s.queries, s.codes, s.key_gain, s.score}, n_tiles);
+  const PartRun keys{tiles.run.k + at, stride, chunk.n_tiles()};
+  const PartRun values{tiles.run.v + at, stride, chunk.n_tiles()};
+  load_gains<Ops>(tiles.k, keys, chunk.n_tokens, s.key_gain);
+  const int largest = load_gains<Ops>(tiles.v, values, chunk.n_tokens, s.value_gain);
+  unpack_part<Ops, kChunkTiles>(tiles.k, keys, s.codes);
+  score_chunk<Ops>({s.queries, s.codes, s.key_gain, s.score}, keys.n_tiles);
 
-  s.weights.n_active = 0;
+  // All maxima first: each is a long chain of instructions, but they run side by side.
+  float top[kQueryBlock];
   for (int q = 0; q < queries.n_queries; ++q) {
     const int begin = queries.begin[q], end = queries.end[q];
-    if (end <= chunk.begin || begin >= chunk.end() || begin >= end) continue;
+    const bool sees = begin < end && end > chunk.begin && begin < chunk.end();
     float* score = s.score + q * kChunkTokens;
-    if (begin > chunk.begin || end < chunk.begin + kChunkTokens) hide(chunk, begin, end, score);
-    weigh_chunk<Ops>(score, s.value_gain, float(largest) / 16, q, s.sums, s.weights);
+    const bool all = begin <= chunk.begin && end >= chunk.begin + kChunkTokens;
+    if (sees && !all) hide(chunk, begin, end, score);
+    top[q] = sees ? top_score<Ops>(score) : kUnseen;
+  }
+  const ChunkScores scores{s.score, s.value_gain, float(largest) / 16};
+  s.weights.n_active = 0;
+  for (int q = 0; q < queries.n_queries; ++q) {
+    if (top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, top[q], s.sums, s.weights);
   }
   if (s.weights.n_active == 0 || tiles.v.n_coords == 0) return;
-  unpack_part<Ops, kChunkTiles>(tiles.v, values, stride, n_tiles, s.codes);
-  mix_chunk<Ops>(s.codes, n_tiles, tiles.v.n_groups(), s.weights, s.sums);
+  unpack_part<Ops, kChunkTiles>(tiles.v, values, s.codes);
+  mix_chunk<Ops>(s.codes, values.n_tiles, tiles.v.n_groups(), s.weights, s.sums);
 }
 
 /// Adds query q's sums over the run to its state; out [d_v].

@@ -57,19 +57,34 @@ void with_width(int width, F f) {
   }
 }
 
-/// The groups of `n_tiles` parts, `stride` bytes apart, as bytes: codes [n_groups][kTiles][64].
-/// The lines of the parts `ahead` bytes further on are asked for on the way.
+/// Parts of one side, `stride` bytes apart.
+struct PartRun {
+  const std::byte* data = nullptr;
+  int64_t stride = 0;
+  int n_tiles = 0;
+};
+
+/// The groups of some parts as bytes: codes [n_groups][kTiles][64]. The next kTiles parts are asked
+/// for on the way, a line of each at a time: a burst of prefetches would stall, and one beyond the
+/// end of a run does no harm.
 template <class Ops, int kTiles>
-void unpack_part(const LatentPlan& plan, const std::byte* part, int64_t stride, int n_tiles,
-                 uint8_t* codes) {
-  const auto* group = reinterpret_cast<const uint8_t*>(part) + kTileTokens;
+void unpack_part(const LatentPlan& plan, const PartRun& parts, uint8_t* codes) {
+  const int64_t stride = parts.stride;
+  const bool full = parts.n_tiles == kTiles;
+  const auto* group = reinterpret_cast<const uint8_t*>(parts.data) + kTileTokens;
+  const std::byte* asked = parts.data;
   for (int g = 0; g < plan.n_groups(); ++g, codes += kTiles * kGroupCodes) {
     with_width(plan.widths[g], [&]<int kWidth>() {
-      for (int t = 0; t < n_tiles; ++t) {
+      const auto tile = [&](int t) {
         Ops::store(codes + t * kGroupCodes, Ops::template unpack<kWidth>(group + t * stride));
-      }
+      };
+      for (int t = 0; full && t < kTiles; ++t) tile(t);  // a constant count is unrolled
+      for (int t = 0; !full && t < parts.n_tiles; ++t) tile(t);
+      group += latent_group_bytes(kWidth);
     });
-    group += latent_group_bytes(plan.widths[g]);
+    if (asked >= reinterpret_cast<const std::byte*>(group)) continue;
+    for (int t = 0; t < kTiles; ++t) __builtin_prefetch(asked + (kTiles + t) * stride, 0, 2);
+    asked += 64;
   }
 }
 

@@ -55,23 +55,36 @@ void raise_max(float max, int q, LatentSums<Ops>& sums) {
   for (int64_t i = 0; i < sums.row; i += Ops::kLanes) scale(sums.out + q * sums.row + i);
 }
 
-/// Softmax weights of query q for one chunk of scores [kChunkTokens], times the value gains; the
-/// largest gain of the chunk is 2^log2_gain.
+/// Largest of a chunk of scores.
 template <class Ops>
-void weigh_chunk(const float* score, const float* gain, float log2_gain, int q,
-                 LatentSums<Ops>& sums, ChunkWeights& weights) {
+float top_score(const float* score) {
+  using Float = typename Ops::Float;
+  constexpr int kLanes = Ops::kLanes;
+  Float even = Float::load_aligned(score), odd = Float::load_aligned(score + kLanes);
+  for (int t = 2 * kLanes; t < kChunkTokens; t += 2 * kLanes) {
+    even = xsimd::max(even, Float::load_aligned(score + t));
+    odd = xsimd::max(odd, Float::load_aligned(score + t + kLanes));
+  }
+  return Ops::max_of(xsimd::max(even, odd));
+}
+
+/// What the weights of a chunk come from.
+struct ChunkScores {
+  const float* score;  // [n_queries, kChunkTokens]
+  const float* gain;   // of the values, [kChunkTokens]
+  float log2_gain;     // the largest gain is 2^log2_gain
+};
+
+/// Softmax weights of query q, whose scores reach up to `max`, times the value gains.
+template <class Ops>
+void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& sums,
+                 ChunkWeights& weights) {
   using Float = typename Ops::Float;
   constexpr int kLanes = Ops::kLanes, kBlock = 64 / kLanes;
-  Float top = Float::load_aligned(score);
-  for (int t = kLanes; t < kChunkTokens; t += kLanes) {
-    top = xsimd::max(top, Float::load_aligned(score + t));
-  }
-  const float max = Ops::max_of(top);
-  if (max <= 0.5f * kUnseen) return;
   if (max > sums.max[q]) raise_max(max, q, sums);
-
   const int slot = weights.n_active++;
-  const float shift = max - kLog2WeightMax + log2_gain;
+  const float* score = chunk.score + q * kChunkTokens;
+  const float shift = max - kLog2WeightMax + chunk.log2_gain;
   Float sum(0.0f);
   typename Ops::Int rounded(0);
   for (int t = 0; t < kChunkTokens; t += 64) {
@@ -79,7 +92,7 @@ void weigh_chunk(const float* score, const float* gain, float log2_gain, int q,
     for (int i = 0; i < kBlock; ++i) {
       const Float p = Ops::exp2(Float::load_aligned(score + t + i * kLanes) - Float(shift));
       sum += p;
-      w[i] = p * Float::load_aligned(gain + t + i * kLanes);
+      w[i] = p * Float::load_aligned(chunk.gain + t + i * kLanes);
     }
     Ops::halves(w, weights.hi[slot] + t, weights.lo[slot] + t, rounded);
   }
@@ -93,25 +106,29 @@ void weigh_chunk(const float* score, const float* gain, float log2_gain, int q,
   weights.unit[slot] = Ops::first(unit);
 }
 
-/// Sums over the tokens of kTiles tiles, for every group and every active query. The codes of a
-/// group stay in registers while the queries pass.
+/// Sums over the tokens of kTiles tiles, for every group and every active query. The weights of a
+/// query stay in registers while the codes pass: they must be repeated for each coordinate, and
+/// loads that repeat are slower than plain ones.
 template <class Ops, int kTiles>
 void mix_tiles(const uint8_t* codes, int n_groups, const ChunkWeights& weights,
                LatentSums<Ops>& sums) {
   using Float = typename Ops::Float;
-  for (int g = 0; g < n_groups; ++g) {
-    typename Ops::Codes c[kTiles];
+  for (int a = 0; a < weights.n_active; ++a) {
+    decltype(Ops::broadcast16(nullptr)) p_hi[kTiles], p_lo[kTiles];
     for (int t = 0; t < kTiles; ++t) {
-      c[t] = Ops::load_values(codes + (g * kChunkTiles + t) * kGroupCodes);
+      p_hi[t] = Ops::broadcast16(weights.hi[a] + t * kTileTokens);
+      p_lo[t] = Ops::broadcast16(weights.lo[a] + t * kTileTokens);
     }
-    for (int a = 0; a < weights.n_active; ++a) {
+    const Float unit(weights.unit[a]);
+    float* out = sums.out + weights.query[a] * sums.row;
+    const uint8_t* group = codes;
+    for (int g = 0; g < n_groups; ++g, group += kChunkTiles * kGroupCodes) {
       auto hi = Ops::sums(0), lo = Ops::sums(0);
       for (int t = 0; t < kTiles; ++t) {
-        hi = Ops::dot_v(hi, c[t], Ops::broadcast16(weights.hi[a] + t * kTileTokens));
-        lo = Ops::dot_v(lo, c[t], Ops::broadcast16(weights.lo[a] + t * kTileTokens));
+        const auto c = Ops::load_values(group + t * kGroupCodes);
+        hi = Ops::dot_v(hi, c, p_hi[t]);
+        lo = Ops::dot_v(lo, c, p_lo[t]);
       }
-      const Float unit(weights.unit[a]);
-      float* out = sums.out + weights.query[a] * sums.row + g * kTileTokens;
       for (int part = 0; part < kTileTokens / Ops::kLanes; ++part, out += Ops::kLanes) {
         Ops::mul_add(Ops::to_float(hi, lo, part), unit, Float::load_aligned(out))
             .store_aligned(out);

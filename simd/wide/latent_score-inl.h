@@ -1,6 +1,8 @@
 // Scores of a chunk: integer dot products of the queries with the unpacked key codes.
 #pragma once
 
+#include <utility>
+
 #include "simd/wide/latent_codes-inl.h"
 #include "simd/wide/latent_query-inl.h"
 
@@ -20,49 +22,69 @@ struct ScoreTask {
   float* score;          // [n_queries, kChunkTokens]
 };
 
+/// Calls f with the constants 0 .. kN - 1. Unlike a loop it is unrolled before the compiler decides
+/// what lives in registers, so that arrays of sums do.
+template <int kN, class F>
+[[gnu::always_inline]] inline void unrolled(F f) {
+  [&]<int... kI>(std::integer_sequence<int, kI...>) { (f(std::integral_constant<int, kI>()), ...); }
+  (std::make_integer_sequence<int, kN>());
+}
+
+/// Adds group g to the sums of kQueries by kTiles; kFine: of both halves of the queries.
+template <class Ops, int kQueries, int kTiles, bool kFine, class Sums>
+[[gnu::always_inline]] inline void add_group(const LatentQueries& lq, int first, int g,
+                                             const uint8_t* codes, Sums& hi, Sums& lo) {
+  typename Ops::Codes c[kTiles];
+  unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+    c[t] = Ops::load(codes + t * kGroupCodes);
+  });
+  unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+    const auto upper = Ops::broadcast4(lq.hi[first + q] + kLatentGroup * g);
+    unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+      hi[q][t] = Ops::dot_k(hi[q][t], c[t], upper);
+    });
+    if constexpr (kFine) {
+      const auto lower = Ops::broadcast4(lq.lo[first + q] + kLatentGroup * g);
+      unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+        lo[q][t] = Ops::dot_k(lo[q][t], c[t], lower);
+      });
+    }
+  });
+}
+
 template <class Ops, int kQueries, int kTiles>
 void score_tiles(const ScoreTask& task, int first, int tile) {
-  using Sums = typename Ops::Sums;
-  using Codes = typename Ops::Codes;
   using Float = typename Ops::Float;
   const LatentQueries& lq = task.queries;
-  Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
-  for (int q = 0; q < kQueries; ++q) {
-    for (int t = 0; t < kTiles; ++t) {
+  typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
+  unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+    unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
       hi[q][t] = Ops::sums(lq.start_hi[first + q]);
       lo[q][t] = Ops::sums(lq.start_lo[first + q]);
-    }
-  }
+    });
+  });
+  constexpr int64_t kStep = kChunkTiles * kGroupCodes;
   const uint8_t* codes = task.codes + tile * kGroupCodes;
-  const auto add_group = [&](int g, auto fine) {
-    Codes c[kTiles];
-    for (int t = 0; t < kTiles; ++t) {
-      c[t] = Ops::load(codes + (g * kChunkTiles + t) * kGroupCodes);
-    }
-    for (int q = 0; q < kQueries; ++q) {
-      const auto upper = Ops::broadcast4(lq.hi[first + q] + kLatentGroup * g);
-      for (int t = 0; t < kTiles; ++t) hi[q][t] = Ops::dot_k(hi[q][t], c[t], upper);
-      if constexpr (decltype(fine)::value) {
-        const auto lower = Ops::broadcast4(lq.lo[first + q] + kLatentGroup * g);
-        for (int t = 0; t < kTiles; ++t) lo[q][t] = Ops::dot_k(lo[q][t], c[t], lower);
-      }
-    }
-  };
-  for (int g = 0; g < lq.n_fine; ++g) add_group(g, std::true_type());
-  for (int g = lq.n_fine; g < lq.n_groups; ++g) add_group(g, std::false_type());
-
-  for (int q = 0; q < kQueries; ++q) {
-    const Float scale(lq.scale[first + q]), offset(lq.offset[first + q]);
-    for (int t = 0; t < kTiles; ++t) {
-      const int64_t at = (tile + t) * kTileTokens;
-      for (int part = 0; part < kTileTokens / Ops::kLanes; ++part) {
-        const Float gain = Float::load_aligned(task.gain + at + part * Ops::kLanes);
-        const Float sum = Ops::to_float(hi[q][t], lo[q][t], part);
-        (Ops::mul_add(sum, scale, offset) * gain)
-            .store_aligned(task.score + (first + q) * kChunkTokens + at + part * Ops::kLanes);
-      }
-    }
+  int g = 0;
+  for (; g < lq.n_fine; ++g, codes += kStep) {
+    add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes, hi, lo);
   }
+  for (; g < lq.n_groups; ++g, codes += kStep) {
+    add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes, hi, lo);
+  }
+  unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+    const Float scale(lq.scale[first + q]), offset(lq.offset[first + q]);
+    float* score = task.score + (first + q) * kChunkTokens + tile * kTileTokens;
+    const float* gain = task.gain + tile * kTileTokens;
+    unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+      unrolled<kTileTokens / Ops::kLanes>([&](auto part) __attribute__((always_inline)) {
+        constexpr int kAt = t * kTileTokens + part * Ops::kLanes;
+        const Float sum = Ops::to_float(hi[q][t], lo[q][t], part);
+        (Ops::mul_add(sum, scale, offset) * Float::load_aligned(gain + kAt))
+            .store_aligned(score + kAt);
+      });
+    });
+  });
 }
 
 template <class Ops, int kQueries>

@@ -102,13 +102,14 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   *state.max = max;
   *state.sum = keep * *state.sum + scale * Ops::sum_of(Float::load_aligned(sums.weight[q]));
   for (int i = 0; i < d_v; ++i) state.out[i] *= keep;
-  const float* row = sums.out + q * sums.row;
-  for (int i = 0; i < v.n_coords; ++i) {
-    const float centre = float(1 << (v.widths[i / kLatentGroup] - 1)) - 0.5f;
-    const float* lane = row + 4 * i;
-    const float code_sum = (lane[0] + lane[1]) + (lane[2] + lane[3]);
-    state.out[i] +=
-        scale * v.steps[i] * (code_sum + (float(Ops::kValueOffset) - centre) * weighted);
+  const float* lanes = sums.out + q * sums.row;
+  for (int g = 0; g < v.n_groups(); ++g) {
+    const float centre = float((1 << (v.widths[g] - 1)) - Ops::kValueOffset) - 0.5f;
+    const int first = kLatentGroup * g, end = std::min(first + kLatentGroup, v.n_coords);
+    for (int i = first; i < end; ++i, lanes += 4) {
+      const float code_sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+      state.out[i] += scale * v.steps[i] * (code_sum - centre * weighted);
+    }
   }
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "simd/kernel_set.h"
@@ -35,30 +34,56 @@ int count_fine_groups(const LatentPlan& plan) {
   return n;
 }
 
-/// Query i of the block from q [plan.n_coords].
-template <class Ops>
-void prepare_query(const LatentPlan& plan, const float* q, int i, LatentQueries& out) {
-  constexpr float kLog2E = 1.44269504f, kLargest = 128 * Ops::kQueryMax;
-  float weight[kLatentMaxCoords] = {};
-  float largest = 0;
-  for (int c = 0; c < plan.n_coords; ++c) {
-    weight[c] = q[c] * plan.steps[c];
-    largest = std::max(largest, std::fabs(weight[c]));
-  }
-  const float inverse = largest > 1e-30f ? kLargest / largest : 0.0f;
-  int64_t sum = 0;
-  int32_t start_hi = 0, start_lo = 0;
-  for (int g = 0; g < out.n_groups; ++g) {
-    const int shift = Ops::kKeyOffset - (1 << (plan.widths[g] - 1));
-    for (int c = kLatentGroup * g; c < kLatentGroup * (g + 1); ++c) {
-      const int value = int(std::nearbyint(weight[c] * inverse));
-      const int hi = (value + 64) >> 7, lo = g < out.n_fine ? value - 128 * hi : 0;
-      out.hi[i][c] = int8_t(hi);
-      out.lo[i][c] = int8_t(lo);
-      sum += 128 * hi + lo;
-      start_hi += hi * shift;
-      start_lo += lo * shift;
+/// What all queries of a block share, by coordinate; padding has step 0.
+struct QueryTable {
+  alignas(64) float step[kLatentMaxCoords];
+  alignas(64) int32_t shift[kLatentMaxCoords];  // code as multiplied - code as meant
+  int n_padded = 0;                             // whole vectors of 16
+
+  QueryTable(const LatentPlan& plan, int key_offset) {
+    const int n_coded = kLatentGroup * plan.n_groups();
+    n_padded = (n_coded + 15) / 16 * 16;
+    std::copy(plan.steps, plan.steps + plan.n_coords, step);
+    std::fill(step + plan.n_coords, step + n_padded, 0.0f);
+    for (int c = 0; c < n_coded; ++c) {
+      shift[c] = key_offset - (1 << (plan.widths[c / kLatentGroup] - 1));
     }
+    std::fill(shift + n_coded, shift + n_padded, 0);
+  }
+};
+
+/// Query i of the block from q [n_coords].
+template <class Ops>
+void prepare_query(const QueryTable& table, const float* q, int n_coords, int i,
+                   LatentQueries& out) {
+  using Float = typename Ops::Float;
+  using Int = typename Ops::Int;
+  constexpr float kLog2E = 1.44269504f, kLargest = 128 * Ops::kQueryMax;
+  const int n = table.n_padded, n_fine = kLatentGroup * out.n_fine;
+  alignas(64) float weight[kLatentMaxCoords];
+  alignas(64) int32_t value[kLatentMaxCoords];
+  std::copy(q, q + n_coords, weight);
+  std::fill(weight + n_coords, weight + n, 0.0f);
+  Float top(0.0f);
+  for (int c = 0; c < n; c += Ops::kLanes) {
+    const Float x = Float::load_aligned(weight + c) * Float::load_aligned(table.step + c);
+    x.store_aligned(weight + c);
+    top = xsimd::max(top, xsimd::abs(x));
+  }
+  const float largest = Ops::max_of(top);
+  const Float inverse(largest > 1e-30f ? kLargest / largest : 0.0f);
+  for (int c = 0; c < n; c += Ops::kLanes) {
+    const Int x = xsimd::nearbyint_as_int(Float::load_aligned(weight + c) * inverse);
+    x.store_aligned(value + c);
+  }
+  int32_t sum = 0, start_hi = 0, start_lo = 0;
+  for (int c = 0; c < n; ++c) {
+    const int32_t hi = (value[c] + 64) >> 7, lo = c < n_fine ? value[c] - 128 * hi : 0;
+    out.hi[i][c] = int8_t(hi);
+    out.lo[i][c] = int8_t(lo);
+    sum += 128 * hi + lo;
+    start_hi += hi * table.shift[c];
+    start_lo += lo * table.shift[c];
   }
   out.scale[i] = largest / kLargest * kLog2E;
   out.offset[i] = 0.5f * float(sum) * out.scale[i];
@@ -71,8 +96,9 @@ void prepare_queries(const LatentPlan& plan, const QueryBlock& queries, LatentQu
   out.n_queries = queries.n_queries;
   out.n_groups = plan.n_groups();
   out.n_fine = count_fine_groups<Ops>(plan);
+  const QueryTable table(plan, Ops::kKeyOffset);
   for (int i = 0; i < queries.n_queries; ++i) {
-    prepare_query<Ops>(plan, queries.q + int64_t{i} * queries.d_k, i, out);
+    prepare_query<Ops>(table, queries.q + int64_t{i} * queries.d_k, plan.n_coords, i, out);
   }
 }
 

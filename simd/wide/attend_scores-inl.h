@@ -27,53 +27,79 @@ inline void prefetch(const std::byte* at) {
   if constexpr (kStream) __builtin_prefetch(at, 0, 3);
 }
 
-/// out [kQueries][kChunkTokens] of kVectors vectors of tokens, from tile `k` on.
+/// The sums of kQueries queries with kVectors vectors of tokens, and where their keys lie.
 template <class Plan, int kVectors>
-inline void score_tiles(const KvRun& chunk, int tile, const float* q, int d, float* out) {
+struct ScoreSums {
+  using Arch = typename Plan::Arch;
   using Codec = typename Plan::Codec;
-  using V = Vec<typename Plan::Arch>;
-  constexpr int kW = int(V::size), kPerTile = kTileTokens / kW, kN = Plan::kQueries;
-  constexpr int kRowBytes = kTileTokens * Codec::kCodeBytes;
-  constexpr int kRowsPerLine = 64 / kRowBytes;
-  const std::byte* part = chunk.k + tile * chunk.tile_stride;
-  const int n_blocks = Codec::kHasBlocks ? d / kKvBlock : 1;
-  const int n_rows = Codec::kHasBlocks ? kKvBlock / Codec::kPerCode : d;
-  const std::byte* row = part + Codec::scale_bytes(d);
-  out += tile * kTileTokens;
-  for (int b = 0; b < n_blocks; ++b) {
-    V sum[kN][kVectors];
+  using V = Vec<Arch>;
+  static constexpr int kW = kLanes<Arch>, kPerTile = kTileTokens / kW, kN = Plan::kQueries;
+  static constexpr int kRowBytes = kTileTokens * Codec::kCodeBytes;
+
+  V sum[kN][kVectors];
+  int64_t tile_stride;
+
+  void clear() {
     for (int i = 0; i < kN; ++i) {
       for (int v = 0; v < kVectors; ++v) sum[i][v] = V(0.0f);
     }
-    const float* q_row = q + b * kKvBlock;
-    for (int r = 0; r < n_rows; ++r, row += kRowBytes, ++q_row) {
-      for (int v = 0; v < kVectors && r % kRowsPerLine == 0; v += kPerTile) {
-        prefetch<Plan::kStream>(row + (v / kPerTile + kChunkTiles) * chunk.tile_stride);
-      }
-      for (int half = 0; half < Codec::kPerCode; ++half) {
-        for (int v = 0; v < kVectors; ++v) {
-          const V key = Codec::load(
-              row + v / kPerTile * chunk.tile_stride + v % kPerTile * kW * Codec::kCodeBytes, half);
-          for (int i = 0; i < kN; ++i) {
-            sum[i][v] =
-                mul_add<typename Plan::Arch>(V(q_row[int64_t{i} * d + 16 * half]), key, sum[i][v]);
-          }
+  }
+
+  void prefetch_row(const std::byte* row) const {
+    for (int v = 0; v < kVectors; v += kPerTile) {
+      prefetch<Plan::kStream>(row + (v / kPerTile + kChunkTiles) * tile_stride);
+    }
+  }
+
+  /// Adds the products with one stored row of keys; q[i * d] belongs to query i.
+  void add_row(const std::byte* row, const float* q, int64_t d) {
+    for (int half = 0; half < Codec::kPerCode; ++half) {
+      for (int v = 0; v < kVectors; ++v) {
+        const std::byte* at = row + v / kPerTile * tile_stride;
+        const V key = Codec::load(at + v % kPerTile * kW * Codec::kCodeBytes, half);
+        for (int i = 0; i < kN; ++i) {
+          sum[i][v] = mul_add<Arch>(V(q[i * d + 16 * half]), key, sum[i][v]);
         }
       }
     }
+  }
+
+  /// out (+)= sums * the scales [16] of one block (1 where the type has none).
+  void finish_block(const std::byte* scales, bool first, float* out) const {
     for (int v = 0; v < kVectors; ++v) {
       V scale(1.0f);
       if constexpr (Codec::kHasBlocks) {
-        const std::byte* scales = part + v / kPerTile * chunk.tile_stride + b * 2 * kTileTokens;
-        scale = Lanes<typename Plan::Arch>::f16(reinterpret_cast<const uint16_t*>(scales) +
-                                                v % kPerTile * kW);
+        const std::byte* at = scales + v / kPerTile * tile_stride;
+        scale = Lanes<Arch>::f16(reinterpret_cast<const uint16_t*>(at) + v % kPerTile * kW);
       }
       for (int i = 0; i < kN; ++i) {
         float* to = out + i * kChunkTokens + v * kW;
-        const V before = b == 0 ? V(0.0f) : V::load_unaligned(to);
-        mul_add<typename Plan::Arch>(sum[i][v], scale, before).store_unaligned(to);
+        const V before = first ? V(0.0f) : V::load_unaligned(to);
+        mul_add<Arch>(sum[i][v], scale, before).store_unaligned(to);
       }
     }
+  }
+};
+
+/// out [kQueries][kChunkTokens] of kVectors vectors of tokens, from tile `tile` on.
+template <class Plan, int kVectors>
+inline void score_tiles(const KvRun& chunk, int tile, const float* q, int d, float* out) {
+  using Codec = typename Plan::Codec;
+  using Sums = ScoreSums<Plan, kVectors>;
+  constexpr int kRowsPerLine = 64 / Sums::kRowBytes;
+  const std::byte* part = chunk.k + tile * chunk.tile_stride;
+  const std::byte* row = part + Codec::scale_bytes(d);
+  const int n_blocks = Codec::kHasBlocks ? d / kKvBlock : 1;
+  const int n_rows = Codec::kHasBlocks ? kKvBlock / Codec::kPerCode : d;
+  Sums sums;
+  sums.tile_stride = chunk.tile_stride;
+  for (int b = 0; b < n_blocks; ++b) {
+    sums.clear();
+    for (int r = 0; r < n_rows; ++r, row += Sums::kRowBytes) {
+      if (r % kRowsPerLine == 0) sums.prefetch_row(row);
+      sums.add_row(row, q + b * kKvBlock + r, d);
+    }
+    sums.finish_block(part + b * 2 * kTileTokens, b == 0, out + tile * kTileTokens);
   }
 }
 

@@ -63,6 +63,13 @@ double mean(const std::vector<double>& values) {
   return values.empty() ? 0.0 : sum / double(values.size());
 }
 
+double median(std::vector<double> values) {
+  if (values.empty()) return 0.0;
+  const size_t middle = values.size() / 2;
+  std::nth_element(values.begin(), values.begin() + int64_t(middle), values.end());
+  return values[middle];
+}
+
 double standard_deviation(const std::vector<double>& values) {
   if (values.size() < 2) return 0.0;
   const double m = mean(values);

@@ -35,6 +35,7 @@ Result<BenchRecord> measure(const engine::Engine& engine, const engine::CacheSpe
                             const std::function<void(int done)>& progress);
 
 double mean(const std::vector<double>& values);
+double median(std::vector<double> values);
 double standard_deviation(const std::vector<double>& values);
 /// Tokens per second of every repetition.
 std::vector<double> samples_ts(const BenchRecord& record);

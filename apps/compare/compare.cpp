@@ -1,0 +1,168 @@
+// `lowkey compare`: full-rank caches and latent ones side by side: size, quality, speed at depth.
+#include <iostream>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
+
+#include "apps/bench/measure.h"
+#include "apps/calibrate/text.h"
+#include "apps/commands.h"
+#include "apps/common/options.h"
+#include "apps/compare/table.h"
+#include "apps/console/progress.h"
+#include "apps/console/stop.h"
+#include "base/file_map.h"
+#include "base/newlines.h"
+#include "engine/eval/perplexity.h"
+
+namespace lowkey::apps {
+
+namespace {
+
+constexpr int kSinks = 4, kWindow = 32;
+
+struct Options {
+  CommonOptions common;
+  std::string file, svg;
+  int n_chunks = 2;
+  std::vector<double> bits = {3.0, 2.0};
+  std::vector<int64_t> depths = {0, 2048};
+  int n_gen = 16;
+  std::string format = "text";
+};
+
+struct Candidate {
+  std::string name;
+  engine::CacheSpec cache;
+};
+
+Result<std::vector<Candidate>> candidates_of(const Options& o, const engine::Engine& engine) {
+  std::vector<Candidate> all;
+  const auto add = [&](const std::string& type, bool exact) -> Status {
+    LK_ASSIGN(engine::CacheSpec spec, engine::parse_cache_type(type));
+    if (exact) {
+      spec.n_sinks = kSinks;
+      spec.n_window = kWindow;
+    }
+    all.push_back({exact ? type + " + exact" : type, spec});
+    return {};
+  };
+  LK_RETURN_IF_ERROR(add("f16", false));
+  for (const char* type : {"q8_0h", "q4_0h"}) {
+    LK_RETURN_IF_ERROR(add(type, false));
+    LK_RETURN_IF_ERROR(add(type, true));
+  }
+  for (const double bits : o.bits) {
+    CommonOptions latent = o.common;
+    latent.bits = bits;
+    if (latent.basis.empty()) latent.basis = "auto";
+    LK_ASSIGN(engine::CacheSpec spec, cache_spec(latent, engine));
+    all.push_back({fmt::format("latent {:g} + exact", bits), std::move(spec)});
+  }
+  return all;
+}
+
+Result<std::vector<int32_t>> evaluation_tokens(const Options& o, const engine::Engine& engine,
+                                               const std::string& model_path, Progress& progress) {
+  LK_ASSIGN(const models::Tokenizer tokenizer, models::tokenizer_for_model(model_path));
+  if (!o.file.empty()) {
+    LK_ASSIGN(const std::string text, read_text_file(o.file));
+    return tokenizer.encode(with_unix_newlines(text), {});
+  }
+  const int n_chunk = int(o.common.n_context);
+  constexpr uint64_t kSeed = 1000;  // not the calibration's samples
+  return own_samples(engine, tokenizer, int64_t{o.n_chunks} * n_chunk, n_chunk, kSeed,
+                     [&](int64_t done, int64_t total) {
+                       if (!o.common.quiet) progress.update(done, total);
+                       return !stop_requested();
+                     });
+}
+
+Status measure_quality(const Options& o, const engine::Engine& engine,
+                       const std::vector<int32_t>& tokens, const engine::CacheSpec& cache,
+                       CompareRow& row) {
+  engine::PerplexityOptions options;
+  options.cache = cache;
+  options.n_context = o.common.n_context;
+  options.n_chunks = o.n_chunks;
+  LK_ASSIGN(options.baseline, engine::parse_cache_type("f32"));
+  options.progress = [](int, int, double) { return !stop_requested(); };
+  LK_ASSIGN(const engine::PerplexityResult result, engine::perplexity(engine, tokens, options));
+  row.ppl = result.ppl;
+  row.ppl_change = result.ppl / result.divergence->baseline_ppl - 1.0;
+  row.kld_mean = result.divergence->mean;
+  row.same_top = result.divergence->same_top;
+  row.kv_bytes_total = result.kv_bytes_total;
+  return {};
+}
+
+Status run(Options o) {
+  if (o.common.n_context <= 0) o.common.n_context = 1024;
+  LK_ASSIGN(const std::string model_path, resolve_model(o.common));
+  LK_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_engine(o.common));
+  watch_for_stop();
+  std::vector<int32_t> tokens;
+  {
+    Progress writing("writing a text to judge by", "tokens");
+    LK_ASSIGN(tokens, evaluation_tokens(o, *engine, model_path, writing));
+  }
+  LK_ASSIGN(const std::vector<Candidate> candidates, candidates_of(o, *engine));
+  Progress progress("comparing", "steps");
+  const int64_t n_steps = int64_t(candidates.size() * (1 + o.depths.size()));
+  int64_t done = 0;
+  const auto step = [&] {
+    if (!o.common.quiet) progress.update(++done, n_steps);
+  };
+  std::vector<CompareRow> rows;
+  for (const Candidate& candidate : candidates) {
+    CompareRow row;
+    row.name = candidate.name;
+    LK_RETURN_IF_ERROR(measure_quality(o, *engine, tokens, candidate.cache, row));
+    step();
+    for (const int64_t depth : o.depths) {
+      LK_ASSIGN(const BenchRecord record,
+                measure(*engine, candidate.cache, {0, o.n_gen, depth}, 3, {}));
+      row.kv_bytes_per_token = record.kv_bytes_per_token;
+      row.bits_per_element = record.bits_per_element;
+      row.tokens_per_second.push_back({depth, median(samples_ts(record))});
+      step();
+    }
+    rows.push_back(std::move(row));
+  }
+  if (!o.svg.empty()) LK_RETURN_IF_ERROR(write_file_atomically(o.svg, compare_svg(rows)));
+  if (o.format == "svg") {
+    std::cout << compare_svg(rows);
+  } else if (o.format == "json") {
+    std::cout << compare_json(rows).dump(1) << '\n';
+  } else {
+    std::cout << compare_text(rows, o.common.n_context);
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_compare_command(CLI::App& program, Status& status) {
+  auto o = std::make_shared<Options>();
+  CLI::App* command =
+      program.add_subcommand("compare", "Full-rank and latent caches side by side");
+  CommonOptions& common = o->common;
+  command->add_option("-m,--model", common.model, "Model")->required()->envname("LOWKEY_MODEL");
+  command->add_option("-t,--threads", common.n_threads, "Threads; 0: all CPUs");
+  command->add_option("--isa", common.isa, "Kernel set by name");
+  command->add_flag("-q,--quiet", common.quiet, "No progress");
+  command->add_option("-b,--basis", common.basis, "A .lkb file; default: the one in the cache folder");
+  command->add_option("--bits", o->bits, "Budgets of the latent cache, a list")->delimiter(',');
+  command->add_option("-f,--file", o->file, "Text to judge by; default: the model's own samples");
+  command->add_option("-c,--context", common.n_context, "Tokens per chunk");
+  command->add_option("--chunks", o->n_chunks, "Chunks to score")->check(CLI::PositiveNumber);
+  command->add_option("-d,--depths", o->depths, "Depths of the speed test, a list")->delimiter(',');
+  command->add_option("-n,--n-gen", o->n_gen, "Tokens per speed test")->check(CLI::PositiveNumber);
+  command->add_option("--svg", o->svg, "Also write the plot to this file");
+  command->add_option("-o,--output", o->format, "Format of stdout")
+      ->check(CLI::IsMember({"text", "json", "svg"}));
+  command->callback([o, &status] { status = run(*o); });
+}
+
+}  // namespace lowkey::apps

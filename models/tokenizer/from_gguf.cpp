@@ -111,6 +111,8 @@ Status fill_sentencepiece(const gguf::Metadata& metadata, Table& table, bool is_
   LK_ASSIGN(options.prefix_space, metadata.get_bool_or(kPrefix + "add_space_prefix", true));
   LK_ASSIGN(options.collapse_spaces,
             metadata.get_bool_or(kPrefix + "remove_extra_whitespaces", false));
+  const gguf::Value* charsmap = metadata.find(kPrefix + "precompiled_charsmap");
+  options.has_charsmap = charsmap != nullptr && charsmap->n > 0;
   LK_ASSIGN(options.unknown, read_id(metadata, "unknown_token_id", table.tokens.size()));
   for (size_t i = 0; i < table.texts.size(); ++i) {
     Token& token = table.tokens[i];

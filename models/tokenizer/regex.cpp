@@ -9,8 +9,8 @@ namespace lowkey::models {
 namespace {
 
 // Written out because PCRE2 counts U+180E as a space and older versions lack \p{White_Space}.
-constexpr char kSpaces[] =
-    R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
+constexpr char kSpaces[] = R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a})"
+                           R"(\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
 constexpr size_t kMaxPattern = 8192;
 constexpr uint32_t kMatchLimit = 10'000'000;
 constexpr size_t kJitStackBytes = size_t{8} << 20;

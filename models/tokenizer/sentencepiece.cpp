@@ -92,6 +92,11 @@ Status SentencePiece::check() const {
 
 Status SentencePiece::append(std::string_view text, bool at_start,
                              std::vector<int32_t>& ids) const {
+  const bool is_ascii = std::all_of(text.begin(), text.end(), [](char c) { return c > 0; });
+  if (options_.has_charsmap && !is_ascii) {
+    return make_error(ErrorCode::kUnsupported, "vocabulary with a precompiled_charsmap",
+                      "expected ASCII text, found other characters, which it would normalise");
+  }
   const std::string collapsed = options_.collapse_spaces ? collapse(text) : std::string();
   if (options_.collapse_spaces) text = collapsed;
   if (text.empty()) return {};

@@ -16,6 +16,7 @@ namespace lowkey::models {
 struct SentencePieceOptions {
   bool prefix_space = true;        // add_space_prefix: " " before text at the start
   bool collapse_spaces = false;    // remove_extra_whitespaces: runs to one, none at the ends
+  bool has_charsmap = false;       // a table of normalisations, which leave plain ASCII alone
   std::optional<int32_t> unknown;  // stands for characters that have neither piece nor bytes
 };
 

@@ -83,6 +83,18 @@ TEST(SentencePiece, AnyBytesComeBack) {
   EXPECT_EQ(tokenizer->decode(*ids), text);
 }
 
+TEST(SentencePiece, NormalisationThatIsNotDoneIsSaid) {
+  auto writer = writer_of("t5", golden()["t5"]);
+  writer.add("tokenizer.ggml.precompiled_charsmap", 9,
+             testing::raw(uint32_t{0}) + testing::raw(uint64_t{4}) + "abcd");
+  const auto tokenizer = tokenizer_of(writer);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message();
+  EXPECT_TRUE(tokenizer->encode("the dog").ok());
+  const auto ids = tokenizer->encode("\uFB01");
+  ASSERT_FALSE(ids.ok());
+  EXPECT_EQ(ids.error().code, ErrorCode::kUnsupported);
+}
+
 TEST(SentencePiece, MalformedByteTokensAreErrors) {
   for (const char* piece : {"<0x-1>", "<0x1>", "<0xGG>", "<0x100>", "0x41", "<0x4 >", ""}) {
     EXPECT_EQ(byte_of_piece(piece), std::nullopt) << piece;

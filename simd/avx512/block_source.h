@@ -1,5 +1,4 @@
-// Where the integer kernel gets a block of 16 rows by 32 columns from: straight from a panel, or
-// from a scratch copy that many tokens share.
+// A block of 16 rows by 32 columns of a quantised panel, from memory into registers.
 #pragma once
 
 #include <immintrin.h>
@@ -52,48 +51,19 @@ inline __m512 load_half(const std::byte* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 
-/// Blocks as they lie in memory.
+/// Blocks of one panel format.
 template <PanelType kType, bool kMinimum, int kSubs>
-struct PackedSource {
+struct BlockSource {
   static constexpr bool kHasMinimum = kMinimum;
   static constexpr int kScales = kSubs;
   static constexpr int64_t kHead = 2 * kPanelRows * (kSubs + kMinimum);
   static constexpr int64_t kBytes = kHead + code_bytes(kType);
-  static constexpr int64_t kAhead = 2048;  // bytes; hides the start of each page from DRAM
-
   static CodeVectors codes(const std::byte* block) { return load_codes<kType>(block + kHead); }
   static __m512 scale(const std::byte* block, int i) { return load_half(block + 32 * i); }
   static __m512 minimum(const std::byte* block) { return load_half(block + 32 * kSubs); }
   static void prefetch(const std::byte* block) {
     for (int64_t line = 0; line < kBytes; line += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(block) + kAhead + line, _MM_HINT_T0);
-    }
-  }
-};
-
-/// Blocks in a scratch copy: f32 scales [kSubs][16], f32 minima [16] if any, codes [8][64].
-template <bool kMinimum, int kSubs>
-struct ScratchSource {
-  static constexpr bool kHasMinimum = kMinimum;
-  static constexpr int kScales = kSubs;
-  static constexpr int64_t kHead = 4 * kPanelRows * (kSubs + kMinimum);
-  static constexpr int64_t kBytes = kHead + 512;
-
-  static CodeVectors codes(const std::byte* block) {
-    return load_codes<PanelType::kU8>(block + kHead);
-  }
-  static __m512 scale(const std::byte* block, int i) { return _mm512_loadu_ps(block + 64 * i); }
-  static __m512 minimum(const std::byte* block) { return _mm512_loadu_ps(block + 64 * kSubs); }
-  static void prefetch(const std::byte*) {}
-
-  template <class From>
-  static void fill(const std::byte* from, int64_t n_blocks, std::byte* to) {
-    for (int64_t b = 0; b < n_blocks; ++b, from += From::kBytes, to += kBytes) {
-      for (int i = 0; i < kSubs; ++i) _mm512_storeu_ps(to + 64 * i, From::scale(from, i));
-      if constexpr (kMinimum) _mm512_storeu_ps(to + 64 * kSubs, From::minimum(from));
-      const CodeVectors codes = From::codes(from);
-      for (int v = 0; v < 8; ++v) _mm512_storeu_si512(to + kHead + 64 * v, codes.v[v]);
-      From::prefetch(from);
+      _mm_prefetch(reinterpret_cast<const char*>(block) + line, _MM_HINT_T0);
     }
   }
 };

@@ -1,11 +1,7 @@
+#include "simd/avx512/matmul_types.h"
 #include "simd/avx512/ops.h"
 
 namespace lowkey::simd::avx512 {
-
-void matmul_u4(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out);
-void matmul_u5(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out);
-void matmul_u6(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out);
-void matmul_u8(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out);
 
 void matmul_quantized(const PanelMatrix& w, Range panels, const Activations& a,
                       const MatmulOut& out) {

@@ -1,4 +1,5 @@
 #include "simd/avx512/matmul_quantized.h"
+#include "simd/avx512/matmul_types.h"
 
 namespace lowkey::simd::avx512 {
 

@@ -1,0 +1,94 @@
+// One token: every weight is used once, so the loop runs at the speed of memory or not at all.
+#pragma once
+
+#include <algorithm>
+
+#include "simd/avx512/integer_dot.h"
+#include "simd/kernel_set.h"
+
+namespace lowkey::simd::avx512 {
+namespace {
+
+constexpr int64_t kOneBlocks = 64;  // blocks whose activation sums are worked out at a time
+constexpr int64_t kAhead = 2048;    // bytes; hides the start of each page from DRAM
+
+/// What depends on an activation's sums.
+struct OneSums {
+  alignas(64) int32_t start[2 * kOneBlocks];  // per scale group of the weights
+  alignas(64) float weight[kOneBlocks];
+};
+
+/// Sums of blocks [b, b + n), n <= kOneBlocks; 16 blocks at a time, the last ones masked.
+template <class Source, bool kLo>
+void prepare(const Activations& a, int64_t first, int64_t n, int offset, OneSums* out) {
+  const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+  const __m512i minus_offset = _mm512_set1_epi32(-offset);
+  const auto start = [&](__m512i sum) {
+    return _mm512_mullo_epi32(minus_offset, kLo ? sum : _mm512_srai_epi32(sum, 7));
+  };
+  for (int64_t b = 0; b < n; b += 16) {
+    const int left = int(std::min<int64_t>(16, n - b));
+    const auto mask = [](int count) { return __mmask16((1u << std::clamp(count, 0, 16)) - 1); };
+    const int32_t* sums = a.sum + 2 * (first + b);
+    const __m512i low = _mm512_maskz_loadu_epi32(mask(2 * left), sums);
+    const __m512i high = _mm512_maskz_loadu_epi32(mask(2 * left - 16), sums + 16);
+    if constexpr (Source::kScales == 2) {
+      _mm512_store_si512(out->start + 2 * b, start(low));
+      _mm512_store_si512(out->start + 2 * b + 16, start(high));
+      continue;
+    }
+    const __m512i sum = _mm512_add_epi32(_mm512_permutex2var_epi32(low, even, high),
+                                         _mm512_permutex2var_epi32(low, odd, high));
+    if constexpr (Source::kHasMinimum) {
+      const __m512 scale = _mm512_maskz_loadu_ps(mask(left), a.scale + first + b);
+      _mm512_store_ps(out->weight + b, _mm512_mul_ps(scale, _mm512_cvtepi32_ps(sum)));
+    } else {
+      _mm512_store_si512(out->start + b, start(sum));
+    }
+  }
+}
+
+/// Blocks [blocks.begin, blocks.end) of kPanels panels from `panel` on.
+template <class Source, bool kLo, int kPanels>
+void multiply_one(const PanelMatrix& w, int64_t panel, Range blocks, const Activations& a,
+                  const OneSums& prepared, const MatmulOut& out) {
+  const int64_t panel_stride = w.n_cols / kBlockCols * Source::kBytes;
+  const int64_t n_rows = w.n_rows - panel * kPanelRows;
+  float* y = out.y + panel * kPanelRows;
+  __m512 sums[kPanels];
+  for (int p = 0; p < kPanels; ++p) {
+    const bool fresh = !out.accumulate && blocks.begin == 0;
+    sums[p] = fresh ? _mm512_setzero_ps() : load_rows(y + p * kPanelRows, n_rows - p * kPanelRows);
+  }
+  const std::byte* block = w.data + panel * panel_stride + blocks.begin * Source::kBytes;
+  for (int64_t b = blocks.begin; b < blocks.end; ++b, block += Source::kBytes) {
+    for (int p = 0; p < kPanels; ++p) Source::prefetch(block + p * panel_stride + kAhead);
+    const int64_t c = b * kBlockCols, i = b - blocks.begin;
+    const BlockInput in{a.hi + c, a.lo + (kLo ? c : 0), a.scale[b], prepared.weight[i],
+                        prepared.start + i * Source::kScales};
+    BlockWeights<Source, kLo, kPanels>(block, panel_stride).add_to(in, sums);
+  }
+  for (int p = 0; p < kPanels; ++p) {
+    store_rows(sums[p], y + p * kPanelRows, n_rows - p * kPanelRows);
+  }
+}
+
+/// All of `panels` times the one token of `a`.
+template <class Source, bool kLo>
+void matmul_one(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
+  const int64_t n_blocks = w.n_cols / kBlockCols;
+  OneSums sums;
+  for (int64_t first = 0; first < n_blocks; first += kOneBlocks) {
+    const Range blocks{first, std::min(first + kOneBlocks, n_blocks)};
+    prepare<Source, kLo>(a, first, blocks.size(), w.format.offset, &sums);
+    int64_t p = panels.begin;
+    for (; p + 2 <= panels.end; p += 2) {
+      multiply_one<Source, kLo, 2>(w, p, blocks, a, sums, out);
+    }
+    if (p < panels.end) multiply_one<Source, kLo, 1>(w, p, blocks, a, sums, out);
+  }
+}
+
+}  // namespace
+}  // namespace lowkey::simd::avx512

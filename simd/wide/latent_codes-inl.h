@@ -83,7 +83,7 @@ void unpack_part(const LatentPlan& plan, const PartRun& parts, uint8_t* codes) {
       group += latent_group_bytes(kWidth);
     });
     if (asked >= reinterpret_cast<const std::byte*>(group)) continue;
-    for (int t = 0; t < kTiles; ++t) __builtin_prefetch(asked + (kTiles + t) * stride, 0, 2);
+    for (int t = 0; t < kTiles; ++t) __builtin_prefetch(asked + (kTiles + t) * stride, 0, 3);
     asked += 64;
   }
 }

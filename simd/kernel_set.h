@@ -14,7 +14,7 @@ namespace lowkey::simd {
 
 /// Which rows of the weights an op covers, and where results go.
 struct MatmulOut {
-  float* y = nullptr;       // [n_tokens, stride]: y[t * stride + row]
+  float* y = nullptr;  // [n_tokens, stride]: y[t * stride + row]
   int64_t stride = 0;
   bool accumulate = false;  // y += instead of y =
 };
@@ -28,9 +28,11 @@ struct KernelSet {
   void (*quantize)(const float* x, int64_t x_stride, const Activations& a);
   /// y[t, row] = sum_c w[row, c] a[t, c] for the rows of panels [panels.begin, panels.end).
   /// Quantised formats only. Rows >= w.n_rows are not written.
-  void (*matmul_quantized)(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out);
+  void (*matmul_quantized)(const PanelMatrix& w, Range panels, const Activations& a,
+                           const MatmulOut& out);
   /// The same with float activations x [n_tokens, n_cols] (rows `x_stride` apart), any format.
-  void (*matmul_float)(const PanelMatrix& w, Range panels, MatrixView<const float> x, const MatmulOut& out);
+  void (*matmul_float)(const PanelMatrix& w, Range panels, MatrixView<const float> x,
+                       const MatmulOut& out);
   /// Panel back to rows: out [16, stride] of f32 (rows >= n_rows of the last panel are zero).
   void (*unpack_f32)(const PanelMatrix& w, int64_t panel, float* out, int64_t stride);
   /// The same rounded to bf16.
@@ -39,9 +41,11 @@ struct KernelSet {
   // --- vectors ---
   /// out = x / sqrt(mean(x^2) + eps) * weight; out may be x.
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);
-  /// Rotates n_heads vectors of size d in place. cos_sin: cos [n_rot / 2], then sin [n_rot / 2], of this position; the first
-  /// n_rot coordinates turn. neighbours: pairs (2i, 2i+1); else (i, i + n_rot / 2).
-  void (*rope)(float* x, int64_t n_heads, int64_t d, const float* cos_sin, int64_t n_rot, bool neighbours);
+  /// Rotates n_heads vectors of size d in place. cos_sin: cos [n_rot / 2], then sin [n_rot / 2], of
+  /// this position; the first n_rot coordinates turn. neighbours: pairs (2i, 2i+1); else (i, i +
+  /// n_rot / 2).
+  void (*rope)(float* x, int64_t n_heads, int64_t d, const float* cos_sin, int64_t n_rot,
+               bool neighbours);
   /// out = silu(gate) * up.
   void (*swiglu)(const float* gate, const float* up, int64_t n, float* out);
   /// x += y.
@@ -57,15 +61,19 @@ struct KernelSet {
   void (*encode_k)(KvType type, const float* k, int d, int t, std::byte* part);
   void (*encode_v)(KvType type, const float* v, int d, int t, std::byte* part);
   /// One pass of flash attention of a block of queries over a run of tiles.
-  void (*attend)(KvType type, const KvRun& run, const QueryBlock& queries, const AttendState& state);
+  void (*attend)(KvType type, const KvRun& run, const QueryBlock& queries,
+                 const AttendState& state);
 
   // --- latent KV cache (latent_tile.h) ---
   /// z [n, e.d_out] = E (x - mean) of n rows x [n, e.d_in]; z.rows = x.rows = n.
   void (*latent_project)(const LatentEncoder& e, MatrixView<const float> x, MatrixView<float> z);
-  /// Codes n = z.rows latents z [n, >= plan.n_coords] as the tokens first .. first + n - 1 of a part
-  /// (first + n <= 16); the part's other tokens stay. A part filled from t = 0 on needs no clearing.
-  void (*latent_encode_k)(const LatentPlan& plan, MatrixView<const float> z, int first, std::byte* part);
-  void (*latent_encode_v)(const LatentPlan& plan, MatrixView<const float> z, int first, std::byte* part);
+  /// Codes n = z.rows latents z [n, >= plan.n_coords] as the tokens first .. first + n - 1 of a
+  /// part (first + n <= 16); the part's other tokens stay. A part filled from t = 0 on needs no
+  /// clearing.
+  void (*latent_encode_k)(const LatentPlan& plan, MatrixView<const float> z, int first,
+                          std::byte* part);
+  void (*latent_encode_v)(const LatentPlan& plan, MatrixView<const float> z, int first,
+                          std::byte* part);
   /// Flash attention on the integer codes, adding to the same state as `attend` does (segments of
   /// exact and of compressed tokens in any order). queries.q = softmax scale * D_K^T q; the first
   /// k.n_coords of its d_k entries are used. out [n_queries, d_v] receives z^ sums of the first

@@ -3,6 +3,8 @@
 //                              + minimum[row, b] * sum_c q),     q = 128 hi + lo
 #pragma once
 
+#include <algorithm>
+
 #include "simd/avx512/block_source.h"
 
 namespace lowkey::simd::avx512 {
@@ -43,13 +45,25 @@ struct BlockWeights {
   }
 
   /// sums[p] += the vectors [kBegin, kEnd) of codes times q; vector v meets q [4 v, 4 v + 4).
+  /// In chains of at most four: the scheduler holds too few instructions to hide longer ones.
   template <int kBegin, int kEnd>
   void dot(const int8_t* q, __m512i (&sums)[kPanels]) const {
-    for (int v = kBegin; v < kEnd; ++v) {
-      const __m512i four = broadcast4(q + 4 * v);
-      for (int p = 0; p < kPanels; ++p) {
-        sums[p] = _mm512_dpbusd_epi32(sums[p], codes[p].v[v], four);
+    if constexpr (kEnd - kBegin == 8) {
+      __m512i others[kPanels];
+      std::fill(others, others + kPanels, _mm512_setzero_si512());
+      for (int v = kBegin; v < kBegin + 4; ++v) {
+        add_vector(v, q, sums);
+        add_vector(v + 4, q, others);
       }
+      for (int p = 0; p < kPanels; ++p) sums[p] = _mm512_add_epi32(sums[p], others[p]);
+    } else {
+      for (int v = kBegin; v < kEnd; ++v) add_vector(v, q, sums);
+    }
+  }
+  void add_vector(int v, const int8_t* q, __m512i (&sums)[kPanels]) const {
+    const __m512i four = broadcast4(q + 4 * v);
+    for (int p = 0; p < kPanels; ++p) {
+      sums[p] = _mm512_dpbusd_epi32(sums[p], codes[p].v[v], four);
     }
   }
 

@@ -1,10 +1,10 @@
 #include "apps/program.h"
 
-#include <exception>
-#include <iostream>
-
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <exception>
+#include <iostream>
 
 #include "apps/commands.h"
 
@@ -35,11 +35,13 @@ int parse(CLI::App& program, int argc, char** argv) {
 
 int run_program(int argc, char** argv) {
   log_to_stderr();
-  CLI::App program("Decodes language models on CPUs with a rank-reduced, mixed-width KV cache.", "lowkey");
+  CLI::App program("Decodes language models on CPUs with a rank-reduced, mixed-width KV cache.",
+                   "lowkey");
   program.set_version_flag("--version", "lowkey 0.1.0");
   program.require_subcommand(1);
-  program.add_flag_callback("-v,--verbose", [] { spdlog::set_level(spdlog::level::info); },
-                            "Say what is chosen and done, on stderr");
+  program.add_flag_callback(
+      "-v,--verbose", [] { spdlog::set_level(spdlog::level::info); },
+      "Say what is chosen and done, on stderr");
   Status status;
   add_run_command(program, status);
   add_chat_command(program, status);

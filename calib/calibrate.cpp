@@ -15,7 +15,10 @@ namespace {
 
 // Coarse enough that a side's divergence stands out of rounding, fine enough that it still grows
 // in proportion to the error.
-constexpr double kProbeBits = 2.25;
+constexpr double kProbeBits = 3.0;
+// Before anything is measured: errors that hurt alike. A key's error counts in absolute scores
+// (variance per coordinate), a value's relative to what the layer adds.
+constexpr double kScoreNoise = 0.004, kValueNoise = 0.05;
 
 Status check(const CalibrateOptions& o) {
   const auto expected = [](const char* option, const char* what, const std::string& found) {
@@ -28,7 +31,8 @@ Status check(const CalibrateOptions& o) {
   if (o.centring != "none" && o.centring != "mean" && o.centring != "rotary") {
     return expected("--centring", "none, mean or rotary", o.centring);
   }
-  if (!(o.bits > 0 && o.bits <= 8)) return expected("--bits", "more than 0, up to 8", std::to_string(o.bits));
+  if (!(o.bits > 0 && o.bits <= 8))
+    return expected("--bits", "more than 0, up to 8", std::to_string(o.bits));
   if (!(o.keep >= 0 && o.keep <= 1)) return expected("--keep", "0 to 1", std::to_string(o.keep));
   return {};
 }
@@ -101,10 +105,28 @@ Status solve_layers(const std::vector<LayerStatistics>& statistics, const BuildO
   return {};
 }
 
+double total_importance(const models::SideBasis& side) {
+  double total = 0;
+  for (const models::HeadBasis& head : side.heads) {
+    for (size_t i = 0; i < head.variances.size(); ++i) {
+      total += double(head.variances[i]) * double(head.costs[i]);
+    }
+  }
+  return total;
+}
+
+void set_prior_sensitivities(models::BasisFile& file) {
+  const double d = file.head_dim, n_heads = file.n_kv_heads;
+  for (models::LayerBasis& layer : file.layers) {
+    layer.k.sensitivity = 1.0 / (d * kScoreNoise);
+    layer.v.sensitivity = n_heads * d / (std::max(total_importance(layer.v), 1e-30) * kValueNoise);
+  }
+}
+
 /// Codes every side alike, measures what each costs alone, and keeps the price per unit of error.
 Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> tokens,
                          const CalibrateOptions& o, models::BasisFile& file) {
-  set_equal_sensitivities(file);
+  set_prior_sensitivities(file);
   if (!o.measure_sensitivity) return {};
   LK_RETURN_IF_ERROR(reallocate(file, kProbeBits));
   SensitivityOptions options;
@@ -113,8 +135,9 @@ Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> 
   if (o.progress) {
     options.progress = [&](int done, int total) { return o.progress("sensitivity", done, total); };
   }
-  LK_ASSIGN(const auto measured,
-            measure_sensitivity(engine, tokens, std::make_shared<models::BasisFile>(file), options));
+  LK_ASSIGN(
+      const auto measured,
+      measure_sensitivity(engine, tokens, std::make_shared<models::BasisFile>(file), options));
   for (size_t l = 0; l < measured.size(); ++l) {
     models::SideBasis* sides[] = {&file.layers[l].k, &file.layers[l].v};
     for (size_t side = 0; side < 2; ++side) {
@@ -128,7 +151,8 @@ Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> 
 }  // namespace
 
 Status reallocate(models::BasisFile& file, double bits) {
-  return assign_widths(file, int64_t(std::floor(bits * double(elements_per_token(file)))), WidthRules{});
+  return assign_widths(file, int64_t(std::floor(bits * double(elements_per_token(file)))),
+                       WidthRules{});
 }
 
 Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const int32_t> tokens,
@@ -142,7 +166,9 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
   collect.window = o.window;
   collect.n_threads = o.n_threads;
   if (o.progress) {
-    collect.progress = [&](int64_t done, int64_t total) { return o.progress("statistics", done, total); };
+    collect.progress = [&](int64_t done, int64_t total) {
+      return o.progress("statistics", done, total);
+    };
   }
   LK_ASSIGN(const auto statistics, collect_statistics(engine, tokens, collect));
 

@@ -20,8 +20,8 @@ struct CalibrateOptions {
   int n_chunk = 1024;
   int n_sinks = 4;
   int window = 32;
-  double bits = 2.5;  // per element, everything but exact tokens counted
-  double keep = 0;    // > 0: rank only, bf16, this share of all coordinates
+  double bits = 2.5;           // per element, everything but exact tokens counted
+  double keep = 0;             // > 0: rank only, bf16, this share of all coordinates
   int rank_k = 0, rank_v = 0;  // > 0: rank only, bf16
   uint64_t seed = 0;
   int n_threads = 1;

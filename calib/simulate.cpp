@@ -56,7 +56,8 @@ class Simulator {
     for (const models::LayerBasis& layer : file_->layers) {
       for (const models::SideBasis* side : {&layer.k, &layer.v}) {
         for (const HeadBasis& head : side->heads) {
-          projections_.push_back({transposed(head.encoder, head.d()), transposed(head.decoder, head.d())});
+          projections_.push_back(
+              {transposed(head.encoder, head.d()), transposed(head.decoder, head.d())});
         }
       }
     }
@@ -112,7 +113,8 @@ class Simulator {
     for (int64_t i = 0; i < k.rows; ++i) {
       std::copy_n(rope_.row(first + i), row.size(), row.begin());
       for (size_t j = row.size() / 2; j < row.size(); ++j) row[j] *= direction;
-      kernels().rope(k.row(i), c.n_kv_heads, c.head_dim, row.data(), c.rope.n_rot, c.rope.neighbours);
+      kernels().rope(k.row(i), c.n_kv_heads, c.head_dim, row.data(), c.rope.n_rot,
+                     c.rope.neighbours);
     }
   }
 
@@ -121,7 +123,8 @@ class Simulator {
              bool turned) const {
     const models::ModelConfig& c = engine_.config();
     std::vector<float> mean;
-    for (const HeadBasis& head : side.heads) mean.insert(mean.end(), head.mean.begin(), head.mean.end());
+    for (const HeadBasis& head : side.heads)
+      mean.insert(mean.end(), head.mean.begin(), head.mean.end());
     for (float& x : mean) x *= sign;
     std::vector<float> row(mean.size());
     for (int64_t i = 0; i < k.rows; ++i) {

@@ -1,5 +1,6 @@
 // A code as the papers define it: encode, round, reconstruct. For measuring what a code costs, for
-// codes that no fused kernel exists for (pre-RoPE, joint, rank only), and as the fused path's check.
+// codes that no fused kernel exists for (pre-RoPE, joint, rank only), and as the fused path's
+// check.
 #pragma once
 
 #include <memory>

@@ -26,7 +26,8 @@ struct EngineOptions {
 /// A loaded model with its threads. Sessions borrow it and run one at a time.
 class Engine {
  public:
-  static Result<std::unique_ptr<Engine>> load(const std::string& path, const EngineOptions& options);
+  static Result<std::unique_ptr<Engine>> load(const std::string& path,
+                                              const EngineOptions& options);
 
   const models::ModelConfig& config() const { return model_.config; }
   const models::Model& model() const { return model_; }

@@ -1,9 +1,8 @@
 #include "engine/gemm.h"
 
 #include <map>
-#include <tuple>
-
 #include <oneapi/dnnl/dnnl.hpp>
+#include <tuple>
 
 // Declared here because the compilers' own omp.h may belong to another OpenMP than oneDNN's.
 extern "C" void omp_set_num_threads(int);

@@ -19,8 +19,8 @@ struct Llama3RopeScaling {
 
 struct RopeConfig {
   float theta = 10000.0f;
-  int n_rot = 0;            // leading coordinates of a head that rotate (head_dim for llama)
-  bool neighbours = false;  // pairs (2i, 2i+1) as in GGUF's llama tensors; else (i, i + n_rot/2)
+  int n_rot = 0;               // leading coordinates of a head that rotate (head_dim for llama)
+  bool neighbours = false;     // pairs (2i, 2i+1) as in GGUF's llama tensors; else (i, i + n_rot/2)
   float linear_factor = 1.0f;  // positions are divided by it
   std::optional<Llama3RopeScaling> llama3;
   std::vector<float> frequency_factors;  // [n_rot / 2] divisors of the frequencies, or empty

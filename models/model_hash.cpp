@@ -10,9 +10,7 @@ namespace {
 
 constexpr size_t kSample = 4096;  // bytes
 
-void add_number(Sha256& hash, int64_t number) {
-  hash.update(std::as_bytes(std::span(&number, 1)));
-}
+void add_number(Sha256& hash, int64_t number) { hash.update(std::as_bytes(std::span(&number, 1))); }
 
 void add_tensor(Sha256& hash, const TensorView& tensor) {
   add_number(hash, int64_t(tensor.dtype));
@@ -30,7 +28,8 @@ void add_tensor(Sha256& hash, const TensorView& tensor) {
 std::string model_hash(const Model& model) {
   const ModelConfig& c = model.config;
   Sha256 hash;
-  for (const int n : {c.n_layers, c.n_embd, c.n_heads, c.n_kv_heads, c.head_dim, c.n_ff, c.n_vocab}) {
+  for (const int n :
+       {c.n_layers, c.n_embd, c.n_heads, c.n_kv_heads, c.head_dim, c.n_ff, c.n_vocab}) {
     add_number(hash, n);
   }
   for (const LayerTensors& layer : model.layers) {

@@ -36,7 +36,9 @@ constexpr int64_t kv_row_bytes(KvType type, int64_t d) {
 }
 
 /// Bytes of the K part, and of the V part, of one tile.
-constexpr int64_t kv_part_bytes(KvType type, int64_t d) { return kTileTokens * kv_row_bytes(type, d); }
+constexpr int64_t kv_part_bytes(KvType type, int64_t d) {
+  return kTileTokens * kv_row_bytes(type, d);
+}
 
 /// A run of tiles with consecutive tokens of one KV head.
 struct KvRun {

@@ -50,7 +50,8 @@ constexpr int64_t code_bytes(PanelType type) {
 }
 
 constexpr int64_t block_bytes(const PanelFormat& f) {
-  return code_bytes(f.type) + 2 * kPanelRows * (kBlockCols / f.scale_cols + (f.has_minimum ? 1 : 0));
+  return code_bytes(f.type) +
+         2 * kPanelRows * (kBlockCols / f.scale_cols + (f.has_minimum ? 1 : 0));
 }
 
 /// Bytes of one panel: 16 rows of `n_cols` (a multiple of 32 for quantised types).

@@ -1,10 +1,10 @@
 // `lowkey bench`: speed with llama-bench's options, columns and field names.
-#include <iostream>
-#include <memory>
-
-#include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 #include <sys/resource.h>
+
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
 
 #include "apps/bench/measure.h"
 #include "apps/commands.h"

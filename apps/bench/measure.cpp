@@ -15,7 +15,8 @@ std::vector<int32_t> random_tokens(std::mt19937& random, int64_t n, int n_vocab)
   return tokens;
 }
 
-Status run_once(engine::Session& session, const std::vector<int32_t>& tokens, const BenchTest& test) {
+Status run_once(engine::Session& session, const std::vector<int32_t>& tokens,
+                const BenchTest& test) {
   const std::span<const int32_t> all(tokens);
   if (test.n_prompt > 0) {
     LK_RETURN_IF_ERROR(session.feed(all.first(size_t(test.n_prompt))));

@@ -1,12 +1,14 @@
 // `lowkey calibrate`: learns how each layer's keys and values are best coded.
+#include "calib/calibrate.h"
+
+#include <spdlog/fmt/fmt.h>
+
 #include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <optional>
-
 #include <nlohmann/json.hpp>
-#include <spdlog/fmt/fmt.h>
+#include <optional>
 
 #include "apps/calibrate/report.h"
 #include "apps/calibrate/text.h"
@@ -14,7 +16,6 @@
 #include "apps/common/options.h"
 #include "apps/console/progress.h"
 #include "apps/console/stop.h"
-#include "calib/calibrate.h"
 
 namespace lowkey::apps {
 
@@ -55,10 +56,9 @@ Result<std::vector<int32_t>> tokens_of(const Options& o, const engine::Engine& e
     return text_tokens(tokenizer, o.text, n, o.calibrate.n_chunk);
   }
   const int64_t n = o.n_tokens > 0 ? o.n_tokens : 4096;
-  return own_samples(engine, tokenizer, n, o.calibrate.n_chunk, o.calibrate.seed,
-                     [&](int64_t done, int64_t total) {
-                       return stages.update("writing samples", done, total);
-                     });
+  return own_samples(
+      engine, tokenizer, n, o.calibrate.n_chunk, o.calibrate.seed,
+      [&](int64_t done, int64_t total) { return stages.update("writing samples", done, total); });
 }
 
 Status save(const std::string& path, const calib::CalibrateResult& result, const Options& o,
@@ -95,7 +95,8 @@ Status run(Options o) {
     std::cout << summary.dump() << '\n';
   } else {
     std::cout << path << '\n';
-    fmt::print(stderr, "{} tokens, {:.3f} bits/element, {:.0f} bytes/token, {:.1f} s; report: {}.html\n",
+    fmt::print(stderr,
+               "{} tokens, {:.3f} bits/element, {:.0f} bytes/token, {:.1f} s; report: {}.html\n",
                tokens.size(), result.file.bits_per_element,
                result.file.bits_per_element * n_elements / 8, elapsed.count(), path);
   }
@@ -106,7 +107,8 @@ Status run(Options o) {
 
 void add_calibrate_command(CLI::App& program, Status& status) {
   auto o = std::make_shared<Options>();
-  CLI::App* command = program.add_subcommand("calibrate", "Learn a latent code for a model's KV cache");
+  CLI::App* command =
+      program.add_subcommand("calibrate", "Learn a latent code for a model's KV cache");
   CommonOptions& common = o->common;
   command->add_option("-m,--model", common.model, "Model")->required()->envname("LOWKEY_MODEL");
   command->add_option("-t,--threads", common.n_threads, "Threads; 0: all CPUs");
@@ -115,17 +117,22 @@ void add_calibrate_command(CLI::App& program, Status& status) {
   command->add_option("--format", common.output, "Format of stdout")
       ->check(CLI::IsMember({"text", "json"}));
   command->add_option("--text", o->text, "Text to learn from; without it the model writes its own");
-  command->add_option("--tokens", o->n_tokens, "How many of its tokens")->check(CLI::PositiveNumber);
+  command->add_option("--tokens", o->n_tokens, "How many of its tokens")
+      ->check(CLI::PositiveNumber);
   command->add_option("--method", o->calibrate.method, "k-svd, eigen, kq-svd, fisher, hadamard")
       ->capture_default_str();
-  command->add_option("--space", o->calibrate.space, "post-rope or pre-rope")->capture_default_str();
+  command->add_option("--space", o->calibrate.space, "post-rope or pre-rope")
+      ->capture_default_str();
   command->add_option("--centring", o->calibrate.centring, "Keys: none, mean, rotary")
       ->capture_default_str();
   command->add_flag("--joint", o->calibrate.joint, "One basis over the KV heads of a layer");
-  auto* bits = command->add_option("--bits", o->calibrate.bits, "Mean bits per element, all counted")
-                   ->capture_default_str();
-  auto* bytes = command->add_option("--kv-bytes-per-token", o->kv_bytes_per_token, "The same as bytes");
-  auto* keep = command->add_option("--keep", o->calibrate.keep, "Rank only (bf16): share of coordinates");
+  auto* bits =
+      command->add_option("--bits", o->calibrate.bits, "Mean bits per element, all counted")
+          ->capture_default_str();
+  auto* bytes =
+      command->add_option("--kv-bytes-per-token", o->kv_bytes_per_token, "The same as bytes");
+  auto* keep =
+      command->add_option("--keep", o->calibrate.keep, "Rank only (bf16): share of coordinates");
   bits->excludes(bytes)->excludes(keep);
   bytes->excludes(keep);
   command->add_option("--rank-k", o->calibrate.rank_k, "Rank only (bf16): coordinates of a key");

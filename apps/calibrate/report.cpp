@@ -90,7 +90,8 @@ double expected_total(const BasisFile& file) {
 
 std::string budget_chart(BasisFile file) {
   LineChart chart;
-  chart.title = "What another budget would give (the sum over layers, a bound rather than a promise)";
+  chart.title =
+      "What another budget would give (the sum over layers, a bound rather than a promise)";
   chart.x_label = "KV bytes per token";
   chart.y_label = "expected KL divergence, nats";
   chart.log_y = true;
@@ -135,7 +136,8 @@ Status write_report(const std::string& path, const calib::CalibrateResult& resul
   LK_RETURN_IF_ERROR(write_file_atomically(path + ".json", json.dump(1)));
   std::string html =
       "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>lowkey calibration</title>"
-      "<style>body{font-family:sans-serif;max-width:860px;margin:2em auto}td{padding:2px 12px 2px 0}"
+      "<style>body{font-family:sans-serif;max-width:860px;margin:2em auto}td{padding:2px 12px 2px "
+      "0}"
       "</style><h1>Calibration</h1><table>";
   json.erase("layers");
   for (const auto& [key, value] : json.items()) {

@@ -1,9 +1,8 @@
 // What a calibration chose and what error it predicts: JSON, and one page with plots.
 #pragma once
 
-#include <string>
-
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "base/result.h"
 #include "calib/calibrate.h"

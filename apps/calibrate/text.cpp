@@ -8,8 +8,8 @@
 
 namespace lowkey::apps {
 
-Result<std::vector<int32_t>> text_tokens(const models::Tokenizer& tokenizer, const std::string& path,
-                                         int64_t n_tokens, int n_chunk) {
+Result<std::vector<int32_t>> text_tokens(const models::Tokenizer& tokenizer,
+                                         const std::string& path, int64_t n_tokens, int n_chunk) {
   LK_ASSIGN(const std::string bytes, read_text_file(path));
   LK_ASSIGN(const std::vector<int32_t> all, tokenizer.encode(with_unix_newlines(bytes), {}));
   const int64_t available = int64_t(all.size()) / n_chunk;

@@ -1,9 +1,9 @@
 // `lowkey chat`: a conversation on the terminal. What the cache already holds is not fed again.
+#include <unistd.h>
+
 #include <algorithm>
 #include <iostream>
 #include <memory>
-
-#include <unistd.h>
 
 #include "apps/commands.h"
 #include "apps/common/options.h"

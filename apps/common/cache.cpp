@@ -1,8 +1,8 @@
 // From options to a cache.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <filesystem>
-
-#include <spdlog/spdlog.h>
 
 #include "apps/common/options.h"
 #include "apps/models_get/models_get.h"
@@ -51,7 +51,8 @@ Result<engine::CacheSpec> cache_spec(const CommonOptions& o, const engine::Engin
   auto made = o.basis.empty() ? engine::parse_cache_type(o.cache) : latent_spec(o, engine);
   if (!made.ok()) return made.error();
   if (o.bits > 0 && o.basis.empty()) {
-    return make_error(ErrorCode::kInvalidArgument, "--bits", "expected a basis (-b) with it, found none");
+    return make_error(ErrorCode::kInvalidArgument, "--bits",
+                      "expected a basis (-b) with it, found none");
   }
   engine::CacheSpec spec = std::move(made).value();
   if (o.n_sinks >= 0) spec.n_sinks = o.n_sinks;

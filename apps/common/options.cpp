@@ -1,10 +1,10 @@
 #include "apps/common/options.h"
 
+#include <spdlog/spdlog.h>
+
 #include <filesystem>
 #include <iostream>
 #include <iterator>
-
-#include <spdlog/spdlog.h>
 
 #include "apps/console/progress.h"
 #include "apps/models_get/models_get.h"
@@ -32,7 +32,8 @@ void add_cache_options(CLI::App& command, CommonOptions& o) {
   command.add_option("--cache", o.cache, "KV cache: f32 f16 bf16 q8_0 q4_0 q8_0h q4_0h")
       ->capture_default_str();
   add_basis_options(command, o);
-  command.add_option("--sinks", o.n_sinks, "First tokens kept exact")->check(CLI::NonNegativeNumber);
+  command.add_option("--sinks", o.n_sinks, "First tokens kept exact")
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--window", o.n_window, "Recent tokens kept exact")
       ->check(CLI::NonNegativeNumber);
 }
@@ -46,7 +47,9 @@ void add_basis_options(CLI::App& command, CommonOptions& o) {
 }
 
 void add_common_options(CLI::App& command, CommonOptions& o, Uses uses) {
-  command.add_option("-m,--model", o.model, "Model: a .gguf file, a folder with safetensors, or a name")
+  command
+      .add_option("-m,--model", o.model,
+                  "Model: a .gguf file, a folder with safetensors, or a name")
       ->required()
       ->envname("LOWKEY_MODEL");
   command.add_option("-o,--output", o.output, "Format of stdout")
@@ -73,7 +76,8 @@ Result<std::unique_ptr<engine::Engine>> load_engine(const CommonOptions& o) {
   options.n_threads = o.n_threads;
   options.isa = o.isa;
   if (o.exact && o.fast) {
-    return make_error(ErrorCode::kInvalidArgument, "--exact --fast", "expected one of them, found both");
+    return make_error(ErrorCode::kInvalidArgument, "--exact --fast",
+                      "expected one of them, found both");
   }
   if (o.exact) options.precision = engine::Precision::kExact;
   if (o.fast) options.precision = engine::Precision::kFast;
@@ -95,8 +99,9 @@ Result<std::unique_ptr<engine::Engine>> load_engine(const CommonOptions& o) {
 
 Result<std::string> read_prompt(const std::string& text, const std::string& file) {
   if (text.empty() == file.empty()) {
-    return make_error(ErrorCode::kInvalidArgument, "-p, -f",
-                      "expected a text or a file, found " + std::string(text.empty() ? "neither" : "both"));
+    return make_error(
+        ErrorCode::kInvalidArgument, "-p, -f",
+        "expected a text or a file, found " + std::string(text.empty() ? "neither" : "both"));
   }
   if (file.empty()) return text;
   if (file == "-") {

@@ -1,10 +1,9 @@
 // Options that mean the same in every command, and what is made of them.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
-
-#include <CLI/CLI.hpp>
 
 #include "base/result.h"
 #include "engine/engine.h"

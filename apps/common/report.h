@@ -1,9 +1,8 @@
 // What a run says about itself: timings and cache sizes.
 #pragma once
 
-#include <string>
-
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "engine/session/generate.h"
 

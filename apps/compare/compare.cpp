@@ -1,9 +1,9 @@
 // `lowkey compare`: full-rank caches and latent ones side by side: size, quality, speed at depth.
+#include <spdlog/fmt/fmt.h>
+
 #include <iostream>
 #include <memory>
-
 #include <nlohmann/json.hpp>
-#include <spdlog/fmt/fmt.h>
 
 #include "apps/bench/measure.h"
 #include "apps/calibrate/text.h"
@@ -145,14 +145,14 @@ Status run(Options o) {
 
 void add_compare_command(CLI::App& program, Status& status) {
   auto o = std::make_shared<Options>();
-  CLI::App* command =
-      program.add_subcommand("compare", "Full-rank and latent caches side by side");
+  CLI::App* command = program.add_subcommand("compare", "Full-rank and latent caches side by side");
   CommonOptions& common = o->common;
   command->add_option("-m,--model", common.model, "Model")->required()->envname("LOWKEY_MODEL");
   command->add_option("-t,--threads", common.n_threads, "Threads; 0: all CPUs");
   command->add_option("--isa", common.isa, "Kernel set by name");
   command->add_flag("-q,--quiet", common.quiet, "No progress");
-  command->add_option("-b,--basis", common.basis, "A .lkb file; default: the one in the cache folder");
+  command->add_option("-b,--basis", common.basis,
+                      "A .lkb file; default: the one in the cache folder");
   command->add_option("--bits", o->bits, "Budgets of the latent cache, a list")->delimiter(',');
   command->add_option("-f,--file", o->file, "Text to judge by; default: the model's own samples");
   command->add_option("-c,--context", common.n_context, "Tokens per chunk");

@@ -11,14 +11,14 @@ std::string compare_text(const std::vector<CompareRow>& rows, int64_t n_context)
   std::string out = fmt::format("{:<20} {:>9} {:>8} {:>10} {:>9} {:>8} {:>9} {:>8}", "cache",
                                 "bits/elem", "B/token", fmt::format("KV@{}", n_context), "PPL",
                                 "change", "mean KLD", "same top");
-  for (const auto& [depth, rate] : rows.empty() ? decltype(CompareRow::tokens_per_second){}
-                                                : rows[0].tokens_per_second) {
+  for (const auto& [depth, rate] :
+       rows.empty() ? decltype(CompareRow::tokens_per_second){} : rows[0].tokens_per_second) {
     out += fmt::format(" {:>10}", fmt::format("t/s@{}", depth));
   }
   out += '\n';
   for (const CompareRow& r : rows) {
-    out += fmt::format("{:<20} {:>9.3f} {:>8.0f} {:>10} {:>9.4f} {:>7.2f}% {:>9.5f} {:>7.2f}%", r.name,
-                       r.bits_per_element, r.kv_bytes_per_token,
+    out += fmt::format("{:<20} {:>9.3f} {:>8.0f} {:>10} {:>9.4f} {:>7.2f}% {:>9.5f} {:>7.2f}%",
+                       r.name, r.bits_per_element, r.kv_bytes_per_token,
                        format_bytes(double(r.kv_bytes_total)), r.ppl, 100 * r.ppl_change,
                        r.kld_mean, 100 * r.same_top);
     for (const auto& [depth, rate] : r.tokens_per_second) out += fmt::format(" {:>10.1f}", rate);
@@ -59,13 +59,14 @@ std::string compare_svg(const std::vector<CompareRow>& rows) {
   for (const CompareRow& r : rows) {
     quality.series.push_back({r.name, {{r.kv_bytes_per_token, r.kld_mean}}, false, true});
     Series series{r.name, {}};
-    for (const auto& [depth, rate] : r.tokens_per_second) series.points.push_back({double(depth), rate});
+    for (const auto& [depth, rate] : r.tokens_per_second)
+      series.points.push_back({double(depth), rate});
     speed.series.push_back(std::move(series));
   }
-  return fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\">\n{}<g "
-                     "transform=\"translate(0 {})\">{}</g></svg>\n",
-                     quality.width, quality.height + speed.height, to_svg(quality), quality.height,
-                     to_svg(speed));
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\">\n{}<g "
+      "transform=\"translate(0 {})\">{}</g></svg>\n",
+      quality.width, quality.height + speed.height, to_svg(quality), quality.height, to_svg(speed));
 }
 
 }  // namespace lowkey::apps

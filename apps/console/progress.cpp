@@ -1,10 +1,9 @@
 #include "apps/console/progress.h"
 
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <cstdio>
-
-#include <spdlog/fmt/fmt.h>
 
 namespace lowkey::apps {
 

@@ -1,10 +1,10 @@
 // `lowkey inspect`: what a model file holds.
+#include <spdlog/fmt/fmt.h>
+
 #include <iostream>
 #include <map>
 #include <memory>
-
 #include <nlohmann/json.hpp>
-#include <spdlog/fmt/fmt.h>
 
 #include "apps/commands.h"
 #include "apps/common/options.h"
@@ -35,13 +35,13 @@ std::vector<const models::TensorView*> tensors_of(const models::Model& model) {
 
 nlohmann::json describe(const models::Model& model, bool with_tensors) {
   const models::ModelConfig& c = model.config;
-  nlohmann::json json = {{"family", c.family},       {"name", c.name},
-                         {"n_layers", c.n_layers},   {"n_embd", c.n_embd},
-                         {"n_heads", c.n_heads},     {"n_kv_heads", c.n_kv_heads},
-                         {"head_dim", c.head_dim},   {"n_ff", c.n_ff},
-                         {"n_vocab", c.n_vocab},     {"n_context", c.n_context},
+  nlohmann::json json = {{"family", c.family},         {"name", c.name},
+                         {"n_layers", c.n_layers},     {"n_embd", c.n_embd},
+                         {"n_heads", c.n_heads},       {"n_kv_heads", c.n_kv_heads},
+                         {"head_dim", c.head_dim},     {"n_ff", c.n_ff},
+                         {"n_vocab", c.n_vocab},       {"n_context", c.n_context},
                          {"rope_theta", c.rope.theta}, {"tied_output", c.tied_output},
-                         {"qkv_bias", c.qkv_bias},   {"qk_norm", c.qk_norm}};
+                         {"qkv_bias", c.qkv_bias},     {"qk_norm", c.qk_norm}};
   std::map<std::string, int64_t> bytes_by_type;
   int64_t n_parameters = 0;
   for (const models::TensorView* t : tensors_of(model)) {
@@ -49,7 +49,8 @@ nlohmann::json describe(const models::Model& model, bool with_tensors) {
     bytes_by_type[type] += int64_t(t->bytes.size());
     n_parameters += t->n_rows * t->n_cols;
     if (!with_tensors) continue;
-    json["tensors"].push_back({{"name", t->name}, {"type", type}, {"shape", {t->n_rows, t->n_cols}}});
+    json["tensors"].push_back(
+        {{"name", t->name}, {"type", type}, {"shape", {t->n_rows, t->n_cols}}});
   }
   json["n_parameters"] = n_parameters;
   json["bytes_by_type"] = bytes_by_type;

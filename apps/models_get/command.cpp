@@ -1,8 +1,8 @@
 // `lowkey models get NAME`, `lowkey models list`.
+#include <spdlog/spdlog.h>
+
 #include <iostream>
 #include <memory>
-
-#include <spdlog/spdlog.h>
 
 #include "apps/commands.h"
 #include "apps/models_get/models_get.h"

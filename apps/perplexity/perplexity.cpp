@@ -1,16 +1,18 @@
-// `lowkey perplexity`: by llama-perplexity's convention; --kld compares with the full-precision cache.
+// `lowkey perplexity`: by llama-perplexity's convention; --kld compares with the full-precision
+// cache.
+#include "engine/eval/perplexity.h"
+
+#include <spdlog/fmt/fmt.h>
+
 #include <iostream>
 #include <memory>
-
 #include <nlohmann/json.hpp>
-#include <spdlog/fmt/fmt.h>
 
 #include "apps/commands.h"
 #include "apps/common/options.h"
 #include "apps/common/report.h"
 #include "apps/console/progress.h"
 #include "apps/console/stop.h"
-#include "engine/eval/perplexity.h"
 #include "models/tokenizer/tokenizer.h"
 
 namespace lowkey::apps {
@@ -118,7 +120,8 @@ Status run(const Options& o) {
 
 void add_perplexity_command(CLI::App& program, Status& status) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = program.add_subcommand("perplexity", "Perplexity of a text, and KL divergence");
+  CLI::App* command =
+      program.add_subcommand("perplexity", "Perplexity of a text, and KL divergence");
   add_common_options(*command, options->common, Uses::kCache);
   command->add_option("-f,--file", options->file, "Text; - is stdin")->required();
   command->add_option("--chunks", options->n_chunks, "Chunks to score; 0: all")

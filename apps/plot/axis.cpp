@@ -1,9 +1,9 @@
 #include "apps/plot/axis.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <spdlog/fmt/fmt.h>
 
 namespace lowkey::apps {
 

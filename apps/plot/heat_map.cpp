@@ -1,7 +1,7 @@
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <spdlog/fmt/fmt.h>
 
 #include "apps/plot/chart.h"
 
@@ -23,8 +23,10 @@ std::string to_svg(const HeatMap& m) {
   const int width = kLeft + m.n_cols * m.cell_width + 20;
   const int height = kTop + m.n_rows * m.cell_height + kBottom;
   std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
-      "font-family=\"sans-serif\" font-size=\"10\">\n<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>"
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\" "
+      "font-family=\"sans-serif\" font-size=\"10\">\n<rect width=\"{0}\" height=\"{1}\" "
+      "fill=\"#fff\"/>"
       "<text x=\"{2}\" y=\"18\" font-weight=\"bold\" font-size=\"13\">{3}</text>\n",
       width, height, kLeft, escape_markup(m.title));
   for (int r = 0; r < m.n_rows; ++r) {
@@ -44,10 +46,11 @@ std::string to_svg(const HeatMap& m) {
     }
     out += '\n';
   }
-  out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>"
-                     "<text transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-                     (kLeft + width) / 2, height - 10, escape_markup(m.x_label), height / 2,
-                     escape_markup(m.y_label));
+  out += fmt::format(
+      "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>"
+      "<text transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+      (kLeft + width) / 2, height - 10, escape_markup(m.x_label), height / 2,
+      escape_markup(m.y_label));
   return out + "</svg>\n";
 }
 

@@ -23,31 +23,33 @@ Frame frame_of(const LineChart& c) {
       ys.push_back(y);
     }
   }
-  return {Axis(xs, c.log_x, kLeft, c.width - kRight),
-          Axis(ys, c.log_y, c.height - kBottom, kTop)};
+  return {Axis(xs, c.log_x, kLeft, c.width - kRight), Axis(ys, c.log_y, c.height - kBottom, kTop)};
 }
 
 void add_axes(const LineChart& c, const Frame& f, std::string& out) {
   const int right = c.width - kRight, bottom = c.height - kBottom;
   for (double t : f.x.ticks()) {
     const double x = f.x.place(t);
-    out += fmt::format("<path class=\"grid\" d=\"M{0:.1f} {1}V{2}\"/><text x=\"{0:.1f}\" y=\"{3}\" "
-                       "text-anchor=\"middle\">{4}</text>\n",
-                       x, kTop, bottom, bottom + 16, tick_label(t));
+    out += fmt::format(
+        "<path class=\"grid\" d=\"M{0:.1f} {1}V{2}\"/><text x=\"{0:.1f}\" y=\"{3}\" "
+        "text-anchor=\"middle\">{4}</text>\n",
+        x, kTop, bottom, bottom + 16, tick_label(t));
   }
   for (double t : f.y.ticks()) {
     const double y = f.y.place(t);
-    out += fmt::format("<path class=\"grid\" d=\"M{1} {0:.1f}H{2}\"/><text x=\"{3}\" y=\"{4:.1f}\" "
-                       "text-anchor=\"end\">{5}</text>\n",
-                       y, kLeft, right, kLeft - 6, y + 4, tick_label(t));
+    out += fmt::format(
+        "<path class=\"grid\" d=\"M{1} {0:.1f}H{2}\"/><text x=\"{3}\" y=\"{4:.1f}\" "
+        "text-anchor=\"end\">{5}</text>\n",
+        y, kLeft, right, kLeft - 6, y + 4, tick_label(t));
   }
   out += fmt::format("<path class=\"axis\" d=\"M{} {}V{}H{}\"/>\n", kLeft, kTop, bottom, right);
   out += fmt::format("<text x=\"{}\" y=\"20\" class=\"title\">{}</text>\n", kLeft,
                      escape_markup(c.title));
   out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
                      (kLeft + right) / 2, c.height - 10, escape_markup(c.x_label));
-  out += fmt::format("<text transform=\"translate(14 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n",
-                     (kTop + bottom) / 2, escape_markup(c.y_label));
+  out += fmt::format(
+      "<text transform=\"translate(14 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n",
+      (kTop + bottom) / 2, escape_markup(c.y_label));
 }
 
 void add_series(const Frame& f, const Series& s, const char* colour, std::string& out) {
@@ -63,7 +65,9 @@ void add_series(const Frame& f, const Series& s, const char* colour, std::string
                            last_y, colour);
     }
   }
-  if (s.line) out += fmt::format("<path fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\" d=\"{}\"/>", colour, path);
+  if (s.line)
+    out += fmt::format("<path fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\" d=\"{}\"/>", colour,
+                       path);
   out += marks;
   if (s.label) {
     out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" fill=\"{}\">{}</text>", last_x + 6,
@@ -78,11 +82,20 @@ std::string escape_markup(const std::string& text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -90,7 +103,8 @@ std::string escape_markup(const std::string& text) {
 
 std::string to_svg(const LineChart& c) {
   std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\" "
       "font-family=\"sans-serif\" font-size=\"11\">\n<style>.grid{{stroke:#ddd}}.axis{{fill:none;"
       "stroke:#333}}.title{{font-weight:bold;font-size:13px}}</style>\n"
       "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
@@ -103,9 +117,10 @@ std::string to_svg(const LineChart& c) {
     add_series(frame, c.series[i], colour, out);
     if (c.series[i].label || c.series[i].name.empty()) continue;
     const int y = kTop + 14 + 15 * row++, x = c.width - kRight - 150;
-    out += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"10\" height=\"10\" fill=\"{}\"/>"
-                       "<text x=\"{}\" y=\"{}\">{}</text>\n",
-                       x, y - 9, colour, x + 15, y, escape_markup(c.series[i].name));
+    out += fmt::format(
+        "<rect x=\"{}\" y=\"{}\" width=\"10\" height=\"10\" fill=\"{}\"/>"
+        "<text x=\"{}\" y=\"{}\">{}</text>\n",
+        x, y - 9, colour, x + 15, y, escape_markup(c.series[i].name));
   }
   return out + "</svg>\n";
 }

@@ -1,7 +1,6 @@
 // `lowkey run`: one prompt, one answer.
 #include <iostream>
 #include <memory>
-
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
@@ -54,8 +53,10 @@ Status run(const Options& o) {
   models::StreamDecoder decoder(tokenizer);
   std::string text;
   const auto emit = [&](const std::string& piece) {
-    if (o.common.json()) text += piece;
-    else std::cout << piece << std::flush;
+    if (o.common.json())
+      text += piece;
+    else
+      std::cout << piece << std::flush;
   };
   engine::GenerateOptions options;
   options.n_tokens = o.n_tokens;

@@ -1,7 +1,6 @@
 // `lowkey tokenize`: text to ids, or ids back to text.
 #include <iostream>
 #include <memory>
-
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
@@ -22,8 +21,8 @@ struct Options {
 void print_text(const models::Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
   for (const int32_t id : ids) {
     const nlohmann::json piece = std::string(tokenizer.piece_bytes(id));
-    std::cout << id << '\t'
-              << piece.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    std::cout << id << '\t' << piece.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+              << '\n';
   }
 }
 

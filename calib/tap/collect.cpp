@@ -73,9 +73,8 @@ class Collector {
   /// Adds the chunk whose rows the observer has seen. One layer belongs to one thread, chunks come
   /// in order: the sums have a fixed order.
   void add_chunk() {
-    for_each_task(options_.n_threads, int64_t(rows_.size()), [&](int64_t l) {
-      add_layer(statistics_[size_t(l)], rows_[size_t(l)]);
-    });
+    for_each_task(options_.n_threads, int64_t(rows_.size()),
+                  [&](int64_t l) { add_layer(statistics_[size_t(l)], rows_[size_t(l)]); });
   }
 
   std::vector<LayerStatistics> take() { return std::move(statistics_); }
@@ -89,8 +88,8 @@ class Collector {
     TokenWeights weights;
     if (options_.plan.second_order) {
       const float scale = 1.0f / std::sqrt(float(shape_.head_dim));
-      weights = second_order_weights({shape_, q, k, v, statistics.output_grams, scale, skip,
-                                      options_.window, kQueryStride});
+      weights = second_order_weights(
+          {shape_, q, k, v, statistics.output_grams, scale, skip, options_.window, kQueryStride});
       weights.query = without_sinks(weights.query, q.rows, skip);
       weights.key = without_sinks(weights.key, q.rows, skip);
       weights.value = without_sinks(weights.value, q.rows, skip);
@@ -141,7 +140,8 @@ Result<std::vector<LayerStatistics>> collect_statistics(const engine::Engine& en
     session.truncate(0);
     LK_RETURN_IF_ERROR(session.feed(tokens.subspan(size_t(c) * n_chunk, n_chunk)));
     collector.add_chunk();
-    if (options.progress && !options.progress((c + 1) * options.n_chunk, n_chunks * options.n_chunk)) {
+    if (options.progress &&
+        !options.progress((c + 1) * options.n_chunk, n_chunks * options.n_chunk)) {
       return make_error(ErrorCode::kCancelled, "calibration", "stopped");
     }
   }

@@ -14,7 +14,8 @@ class Probe {
  public:
   Probe(const engine::Engine& engine, const SensitivityOptions& options)
       : engine_(engine), options_(options), inputs_(size_t(engine.config().n_layers)) {
-    for (int p = options.n_chunk / 4; p < options.n_chunk; p += options.stride) positions_.push_back(p);
+    for (int p = options.n_chunk / 4; p < options.n_chunk; p += options.stride)
+      positions_.push_back(p);
   }
 
   Status prepare(std::span<const int32_t> tokens) {
@@ -33,8 +34,8 @@ class Probe {
     probabilities_ = base_;
     engine_.context().team->parallel_for(int64_t(positions_.size()), 1, [&](Range rows, int) {
       for (int64_t i = rows.begin; i < rows.end; ++i) {
-        logsumexp_[size_t(i)] =
-            double(engine_.context().kernels->softmax(probabilities_.data() + i * n_vocab(), n_vocab()));
+        logsumexp_[size_t(i)] = double(
+            engine_.context().kernels->softmax(probabilities_.data() + i * n_vocab(), n_vocab()));
       }
     });
     return {};
@@ -84,8 +85,7 @@ class Probe {
     const size_t n = size_t(n_vocab()), at = size_t(i) * n;
     thread_local std::vector<float> scratch;
     scratch.assign(coded.begin() + int64_t(at), coded.begin() + int64_t(at + n));
-    const double logsumexp =
-        double(engine_.context().kernels->softmax(scratch.data(), int64_t(n)));
+    const double logsumexp = double(engine_.context().kernels->softmax(scratch.data(), int64_t(n)));
     return engine::kl_divergence({{probabilities_.data() + at, n},
                                   {base_.data() + at, n},
                                   {coded.data() + at, n},
@@ -96,7 +96,7 @@ class Probe {
   const engine::Engine& engine_;
   const SensitivityOptions& options_;
   std::vector<int> positions_;
-  std::vector<std::vector<float>> inputs_;  // [layer][n_chunk * n_embd]
+  std::vector<std::vector<float>> inputs_;   // [layer][n_chunk * n_embd]
   std::vector<float> base_, probabilities_;  // [positions, n_vocab]
   std::vector<double> logsumexp_;
 };

@@ -39,13 +39,17 @@ class Worker {
     });
     if (!task.with_exact || cache_.spec().n_window == 0) return;
     const int64_t last = task.positions.end, own = cache_.block_begin();
-    scan(task, cache_.recent(layer_), {0, std::min(last, own)},
-         [&](int64_t m) { return Range{cache_.recent_begin(m), m + 1}; });
-    scan(task, cache_.block(), {own, last},
-         [&](int64_t m) { return Range{cache_.recent_begin(m), m + 1}; });
+    scan(task, cache_.recent(layer_), {0, std::min(last, own)}, [&](int64_t m) {
+      return Range{cache_.recent_begin(m), m + 1};
+    });
+    scan(task, cache_.block(), {own, last}, [&](int64_t m) {
+      return Range{cache_.recent_begin(m), m + 1};
+    });
   }
 
-  int n_queries(const AttendTask& task) const { return int(task.positions.size()) * shape_.group(); }
+  int n_queries(const AttendTask& task) const {
+    return int(task.positions.size()) * shape_.group();
+  }
 
  private:
   /// q of the task's head, one query after another, times 1 / sqrt(d).
@@ -109,8 +113,8 @@ AttendState state_of(float* memory, int n_queries) {
 }
 
 /// Joins the splits of one head and query block: states [n_splits] into rows of `out`.
-void merge(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task, float* partials,
-           int64_t first_position, MatrixView<float> out) {
+void merge(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
+           float* partials, int64_t first_position, MatrixView<float> out) {
   const int d = shape.head_dim, group = shape.group(), n = int(task.positions.size()) * group;
   for (int i = 0; i < n; ++i) {
     float top = -std::numeric_limits<float>::infinity();
@@ -133,8 +137,11 @@ void merge(const AttendShape& shape, const AttendPlan& plan, const AttendTask& t
 
 }  // namespace
 
-void attend(const Context& context, const AttendShape& shape, const KvCache& cache, int layer,
-            MatrixView<float> q, MatrixView<float> out, AttendScratch& scratch) {
+void attend(const Context& context, const AttendShape& shape, const AttendBlock& block,
+            AttendScratch& scratch) {
+  const KvCache& cache = block.cache;
+  const MatrixView<float> q = block.q;
+  const int layer = block.layer;
   if (cache.space()) cache.space()->queries(context, layer, q);
   const int64_t first = cache.n_tokens();
   const AttendPlan plan = plan_attention(shape, first, q.rows);
@@ -144,17 +151,18 @@ void attend(const Context& context, const AttendShape& shape, const KvCache& cac
     Worker worker(context, shape, cache, layer);
     for (int64_t i = tasks.begin; i < tasks.end; ++i) {
       const AttendTask task = plan.task(i);
-      worker.run(task, queries,
-                 state_of(scratch.partials.data() + i * plan.partial_floats, worker.n_queries(task)));
+      worker.run(
+          task, queries,
+          state_of(scratch.partials.data() + i * plan.partial_floats, worker.n_queries(task)));
     }
   });
   context.team->parallel_for(plan.n_tasks() / plan.n_splits, 4, [&](Range groups, int) {
     for (int64_t g = groups.begin; g < groups.end; ++g) {
       merge(shape, plan, plan.task(g * plan.n_splits),
-            scratch.partials.data() + g * plan.n_splits * plan.partial_floats, first, out);
+            scratch.partials.data() + g * plan.n_splits * plan.partial_floats, first, block.out);
     }
   });
-  if (cache.space()) cache.space()->outputs(context, layer, out);
+  if (cache.space()) cache.space()->outputs(context, layer, block.out);
 }
 
 }  // namespace lowkey::engine

@@ -22,10 +22,17 @@ class AttendScratch {
   std::vector<float> partials;  // of all tasks: max, sum, out
 };
 
-/// out [n, n_heads * head_dim] = softmax(q K^T / sqrt(head_dim)) V for the block that `cache` has
-/// in work: row i of q stands at position cache.n_tokens() + i and sees everything up to itself.
-/// q is carried into the cache's space in place. The result does not depend on the thread count.
-void attend(const Context& context, const AttendShape& shape, const KvCache& cache, int layer,
-            MatrixView<float> q, MatrixView<float> out, AttendScratch& scratch);
+/// A block of queries of one layer, in work in `cache`.
+struct AttendBlock {
+  const KvCache& cache;
+  int layer = 0;
+  MatrixView<float> q;    // [n, n_heads * head_dim], carried into the cache's space in place
+  MatrixView<float> out;  // [n, n_heads * head_dim]
+};
+
+/// out = softmax(q K^T / sqrt(head_dim)) V: row i of q stands at position cache.n_tokens() + i and
+/// sees everything up to itself. The result does not depend on the thread count.
+void attend(const Context& context, const AttendShape& shape, const AttendBlock& block,
+            AttendScratch& scratch);
 
 }  // namespace lowkey::engine

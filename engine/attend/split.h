@@ -10,22 +10,22 @@
 
 namespace lowkey::engine {
 
-constexpr int kQueryTokens = 32;    // tokens of a query block
-constexpr int kSplitTokens = 512;   // cached tokens per split when one block of queries stands alone
+constexpr int kQueryTokens = 32;   // tokens of a query block
+constexpr int kSplitTokens = 512;  // cached tokens per split when one block of queries stands alone
 
 struct AttendTask {
-  int head = 0;           // KV head
-  Range positions;        // of the queries
-  Range coded;            // coded tokens that this task covers
-  bool with_exact = true; // and the exact ones: the last split does
+  int head = 0;            // KV head
+  Range positions;         // of the queries
+  Range coded;             // coded tokens that this task covers
+  bool with_exact = true;  // and the exact ones: the last split does
 };
 
 struct AttendPlan {
   int n_heads = 0;
-  int64_t first = 0;    // position of the first query
+  int64_t first = 0;  // position of the first query
   int64_t n_queries = 0;
-  int n_blocks = 1;     // of queries
-  int n_splits = 1;     // of tokens
+  int n_blocks = 1;            // of queries
+  int n_splits = 1;            // of tokens
   int64_t partial_floats = 0;  // per task
 
   int64_t n_tasks() const { return int64_t{n_heads} * n_blocks * n_splits; }
@@ -38,8 +38,8 @@ struct AttendPlan {
                       std::min(first + int64_t{block + 1} * kQueryTokens, first + n_queries)};
     task.with_exact = split == n_splits - 1;
     task.coded = {int64_t{split} * kSplitTokens, task.with_exact
-                      ? std::numeric_limits<int64_t>::max()
-                      : int64_t{split + 1} * kSplitTokens};
+                                                     ? std::numeric_limits<int64_t>::max()
+                                                     : int64_t{split + 1} * kSplitTokens};
     return task;
   }
 };

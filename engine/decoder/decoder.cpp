@@ -12,9 +12,9 @@ namespace {
 Status check_tokens(std::span<const int32_t> tokens, int n_vocab) {
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] >= 0 && tokens[i] < n_vocab) continue;
-    return make_error(ErrorCode::kInvalidArgument, "token " + std::to_string(i),
-                      "expected an id below " + std::to_string(n_vocab) + ", found " +
-                          std::to_string(tokens[i]));
+    return make_error(
+        ErrorCode::kInvalidArgument, "token " + std::to_string(i),
+        "expected an id below " + std::to_string(n_vocab) + ", found " + std::to_string(tokens[i]));
   }
   return {};
 }

@@ -15,9 +15,9 @@ namespace lowkey::engine {
 /// What a layer computed for a block, shown to an observer (calibration). Rows are tokens.
 struct LayerView {
   int layer = 0;
-  int64_t first = 0;                 // position of row 0
-  MatrixView<const float> input;     // [n, n_embd] residual stream before the layer
-  MatrixView<const float> normed;    // [n, n_embd] attention's input
+  int64_t first = 0;                        // position of row 0
+  MatrixView<const float> input;            // [n, n_embd] residual stream before the layer
+  MatrixView<const float> normed;           // [n, n_embd] attention's input
   MatrixView<const float> q_raw, k_raw, v;  // before RoPE, [n, heads * head_dim]
   MatrixView<const float> q, k;             // after RoPE
 };
@@ -53,8 +53,8 @@ class Decoder {
   /// The same from layer `first_layer` on, given the residual stream x [n, n_embd] before it: what
   /// a change in that layer does to the outcome, without the layers that it cannot touch.
   Result<MatrixView<const float>> resume(const Context& context, int first_layer,
-                                         MatrixView<const float> x, KvCache& cache,
-                                         RopeTable& rope, BlockScratch& scratch) const;
+                                         MatrixView<const float> x, KvCache& cache, RopeTable& rope,
+                                         BlockScratch& scratch) const;
 
   /// logits [n, n_vocab] of hidden states.
   void logits(const Context& context, MatrixView<const float> hidden, BlockScratch& scratch,

@@ -24,7 +24,6 @@ void norm_rows(const Context& context, MatrixView<const float> x, const std::vec
   });
 }
 
-
 }  // namespace
 
 void Decoder::layer(int index, Step& step) const {
@@ -40,7 +39,7 @@ void Decoder::attention(int index, Step& s) const {
   prepare_heads(index, s);
   s.cache.write(s.context, index, s.k, s.v);
   const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
-  attend(s.context, shape, s.cache, index, s.q, s.attended, scratch.attend);
+  attend(s.context, shape, {s.cache, index, s.q, s.attended}, scratch.attend);
   s.cache.retain_recent(s.context, index, s.k, s.v);
   w.o.apply(s.context, read(s.attended), scratch.activations, {s.x.data, s.x.stride, true});
 }

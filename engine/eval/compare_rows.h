@@ -9,9 +9,9 @@
 namespace lowkey::engine {
 
 struct RowScore {
-  double nll = 0;        // of the true token, nats
+  double nll = 0;  // of the true token, nats
   double probability = 0;
-  int32_t top = 0;       // most likely token; the lowest id of a tie
+  int32_t top = 0;  // most likely token; the lowest id of a tie
 };
 
 /// `scratch` holds logits.size() floats and receives the probabilities.

@@ -38,7 +38,8 @@ class Evaluation {
     if (baseline_) baseline_->truncate(0);
     while (!tokens.empty() && chosen_.n_tokens() < options_.n_context) {
       const size_t first = size_t(chosen_.n_tokens());
-      const auto block = tokens.subspan(first, std::min(size_t(options_.n_batch), tokens.size() - first));
+      const auto block =
+          tokens.subspan(first, std::min(size_t(options_.n_batch), tokens.size() - first));
       if (baseline_) {
         LK_RETURN_IF_ERROR(baseline_->feed(block, [&](int64_t, MatrixView<const float> hidden) {
           base_hidden_.assign(hidden.data, hidden.data + hidden.rows * hidden.cols);
@@ -121,9 +122,9 @@ class Evaluation {
     if (!baseline_) return;
     const RowScore base = score_row(kernels, base_logits, token, p.data());
     base_nll_[at] = float(base.nll);
-    kld_[at] = float(kl_divergence({p, base_logits, logits,
-                                    base.nll + double(base_logits[size_t(token)]),
-                                    score.nll + double(logits[size_t(token)])}));
+    kld_[at] =
+        float(kl_divergence({p, base_logits, logits, base.nll + double(base_logits[size_t(token)]),
+                             score.nll + double(logits[size_t(token)])}));
     delta_p_[at] = float(score.probability - base.probability);
     same_top_[at] = score.top == base.top;
   }
@@ -139,9 +140,9 @@ class Evaluation {
 
 Status check(std::span<const int32_t> tokens, const PerplexityOptions& options) {
   if (options.n_context < 4) {
-    return make_error(ErrorCode::kInvalidArgument, "-c",
-                      "expected a chunk of at least 4 tokens, found " +
-                          std::to_string(options.n_context));
+    return make_error(
+        ErrorCode::kInvalidArgument, "-c",
+        "expected a chunk of at least 4 tokens, found " + std::to_string(options.n_context));
   }
   const int64_t needed = options.n_context * std::max(options.n_chunks, 1);
   if (int64_t(tokens.size()) >= needed) return {};

@@ -27,8 +27,8 @@ struct PerplexityOptions {
 struct Divergence {
   double mean = 0, median = 0, p99 = 0, p999 = 0;  // KL divergence, nats
   double mean_stderr = 0;
-  double rms_delta_p = 0;   // of the probability of the true token
-  double same_top = 0;      // share of positions with the same most likely token
+  double rms_delta_p = 0;  // of the probability of the true token
+  double same_top = 0;     // share of positions with the same most likely token
   double baseline_ppl = 0;
 };
 
@@ -39,8 +39,8 @@ struct PerplexityResult {
   int64_t n_scored = 0;
   std::vector<float> nll;  // [n_scored], nats, in order
   std::optional<Divergence> divergence;
-  int64_t exact_tokens = 0;   // sinks and window of a full chunk
-  int64_t kv_bytes_total = 0; // at the end of a chunk
+  int64_t exact_tokens = 0;    // sinks and window of a full chunk
+  int64_t kv_bytes_total = 0;  // at the end of a chunk
   double seconds = 0;
 };
 

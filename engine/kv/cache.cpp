@@ -114,9 +114,11 @@ void KvCache::commit() {
   n_tokens_ += n_block_;
   n_block_ = 0;
   if (spec_.n_window > 0) {
-    exact_from_ = std::max(exact_from_, n_tokens_ - layers_.front().recent.page_tokens());
+    exact_from_ = std::max(exact_from_, n_tokens_ - n_retained());
   }
 }
+
+int64_t KvCache::n_retained() const { return layers_.front().recent.page_tokens() - kTileTokens; }
 
 KvCache::Source KvCache::coded(int layer) const {
   return {&layers_[size_t(layer)].coded, spec_.type, spec_.latent.get(), layer};
@@ -156,7 +158,7 @@ void KvCache::retain_recent(const Context& context, int layer, MatrixView<float>
                             MatrixView<float> v) {
   if (spec_.n_window == 0 || block_in_ring_) return;
   const Source exact{nullptr, exact_type_, nullptr, 0};
-  const int64_t begin = std::max(0, n_block_ - spec_.n_window);
+  const int64_t begin = std::max<int64_t>(0, n_block_ - n_retained());
   encode(context, exact, layers_[size_t(layer)].recent, {k, v, {begin, n_block_}});
 }
 
@@ -211,7 +213,8 @@ void KvCache::encode_latents(const Context& context, const Source& source, TileS
 void KvCache::truncate(int64_t n) {
   n_tokens_ = std::min(n_tokens_, std::max<int64_t>(n, 0));
   for (Layer& layer : layers_) layer.coded.truncate(n_tokens_);
-  if (n_tokens_ == 0) exact_from_ = 0;
+  // What follows is written anew, exact copies included.
+  exact_from_ = std::min(exact_from_, n_tokens_);
 }
 
 Result<KvCache> KvCache::fork() const {

@@ -42,7 +42,8 @@ class KvCache {
   /// exact for the blocks to come.
   void retain_recent(const Context& context, int layer, MatrixView<float> k, MatrixView<float> v);
 
-  /// Forgets positions n and beyond.
+  /// Forgets positions n and beyond. Exact copies reach back a window and one tile from where the
+  /// cache once ended; where more is cut off, older tokens of the window are read by their codes.
   void truncate(int64_t n);
   /// An independent cache with the same tokens; full pages are shared until written to.
   Result<KvCache> fork() const;
@@ -58,8 +59,12 @@ class KvCache {
     int layer;
   };
   Source coded(int layer) const;
-  Source sinks(int layer) const { return {&layers_[size_t(layer)].sinks, exact_type_, nullptr, layer}; }
-  Source recent(int layer) const { return {&layers_[size_t(layer)].recent, exact_type_, nullptr, layer}; }
+  Source sinks(int layer) const {
+    return {&layers_[size_t(layer)].sinks, exact_type_, nullptr, layer};
+  }
+  Source recent(int layer) const {
+    return {&layers_[size_t(layer)].recent, exact_type_, nullptr, layer};
+  }
   Source block() const { return {&block_, exact_type_, nullptr, 0}; }
   /// First position from which a query at `position` reads exact recent tokens.
   int64_t recent_begin(int64_t position) const;
@@ -77,6 +82,8 @@ class KvCache {
     Range rows;              // which of them
   };
   void encode(const Context& context, const Source& source, TileStore& store, const Rows& block);
+  /// Last tokens whose exact copies outlive a block: the window and a tile more to go back by.
+  int64_t n_retained() const;
   // Positions `part` lie in one tile.
   void encode_full(const Context& context, const Source& source, TileStore& store,
                    const Rows& block, Range part) const;

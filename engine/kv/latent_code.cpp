@@ -27,7 +27,8 @@ Status check_side(const LatentSideCode& side, int d, const std::string& where) {
                std::to_string(side.widths.size()) + " for " + std::to_string(side.steps.size()));
   }
   for (const uint8_t width : side.widths) {
-    if (width < 1 || width > 8) return bad("expected widths of 1 to 8, found " + std::to_string(width));
+    if (width < 1 || width > 8)
+      return bad("expected widths of 1 to 8, found " + std::to_string(width));
   }
   for (const float step : side.steps) {
     if (!(step > 0.0f)) return bad("expected positive steps, found " + std::to_string(step));
@@ -46,9 +47,8 @@ class LatentSpace : public KvSpace {
     map(c, v, 1, [&](int head) { return encoder(code_->v[code_->index(layer, head)]); });
   }
   void queries(const Context& c, int layer, MatrixView<float> q) const override {
-    map(c, q, group(q), [&](int head) {
-      return through(code_->k[code_->index(layer, head)].decoder);
-    });
+    map(c, q, group(q),
+        [&](int head) { return through(code_->k[code_->index(layer, head)].decoder); });
   }
   void outputs(const Context& c, int layer, MatrixView<float> o) const override {
     const int n = group(o), d = code_->head_dim;

@@ -28,7 +28,8 @@ Result<LatentSideCode> side_code(const models::HeadBasis& head) {
   for (int i = 0; i < code.d; ++i) {
     const int width = head.widths[size_t(i)];
     if (width == 0) break;
-    if (width > 8) return unsupported("expected widths of 0 to 8 bits, found " + std::to_string(width));
+    if (width > 8)
+      return unsupported("expected widths of 0 to 8 bits, found " + std::to_string(width));
     if (i % simd::kLatentGroup == 0) code.widths.push_back(uint8_t(width));
     if (width != code.widths.back()) {
       return unsupported("expected one width per group of 4 coordinates, found several");

@@ -11,9 +11,9 @@ struct Named {
 };
 
 constexpr Named kTypes[] = {
-    {"f32", simd::KvType::kF32, false},    {"f16", simd::KvType::kF16, false},
-    {"bf16", simd::KvType::kBF16, false},  {"q8_0", simd::KvType::kQ8_0, false},
-    {"q4_0", simd::KvType::kQ4_0, false},  {"q8_0h", simd::KvType::kQ8_0, true},
+    {"f32", simd::KvType::kF32, false},   {"f16", simd::KvType::kF16, false},
+    {"bf16", simd::KvType::kBF16, false}, {"q8_0", simd::KvType::kQ8_0, false},
+    {"q4_0", simd::KvType::kQ4_0, false}, {"q8_0h", simd::KvType::kQ8_0, true},
     {"q4_0h", simd::KvType::kQ4_0, true},
 };
 

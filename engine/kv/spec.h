@@ -16,7 +16,8 @@ struct LatentCode;  // engine/kv/latent_code.h
 
 /// What a research code would give back for keys and values of some tokens of one layer, in place.
 /// k, v: [n_tokens, n_kv_heads * head_dim], k after RoPE; `first` is the position of row 0.
-using RowCodec = std::function<void(int layer, int64_t first, MatrixView<float> k, MatrixView<float> v)>;
+using RowCodec =
+    std::function<void(int layer, int64_t first, MatrixView<float> k, MatrixView<float> v)>;
 
 struct CacheSpec {
   simd::KvType type = simd::KvType::kF16;

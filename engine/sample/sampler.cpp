@@ -19,7 +19,8 @@ Error out_of_range(const char* option, const char* expected, float found) {
 Status check_sampler(const SamplerOptions& o) {
   if (!(o.temperature >= 0.0f)) return out_of_range("--temp", "0 or more", o.temperature);
   if (o.top_k < 0) return out_of_range("--top-k", "0 (all) or more", float(o.top_k));
-  if (!(o.top_p > 0.0f && o.top_p <= 1.0f)) return out_of_range("--top-p", "above 0, up to 1", o.top_p);
+  if (!(o.top_p > 0.0f && o.top_p <= 1.0f))
+    return out_of_range("--top-p", "above 0, up to 1", o.top_p);
   if (!(o.min_p >= 0.0f && o.min_p <= 1.0f)) return out_of_range("--min-p", "0 to 1", o.min_p);
   if (!(o.repeat_penalty > 0.0f)) {
     return out_of_range("--repeat-penalty", "above 0", o.repeat_penalty);
@@ -33,8 +34,9 @@ int32_t Sampler::next(std::span<const float> logits, std::span<const int32_t> hi
   if (options_.repeat_penalty != 1.0f) penalise(history);
   if (options_.temperature == 0.0f) {
     // The lower id wins a tie, so that greedy text never depends on the order of work.
-    return std::max_element(candidates_.begin(), candidates_.end(),
-                            [](const Candidate& a, const Candidate& b) { return a.logit < b.logit; })
+    return std::max_element(
+               candidates_.begin(), candidates_.end(),
+               [](const Candidate& a, const Candidate& b) { return a.logit < b.logit; })
         ->id;
   }
   keep_top_k();
@@ -58,7 +60,8 @@ void Sampler::keep_top_k() {
   };
   const size_t k = options_.top_k == 0 ? candidates_.size()
                                        : std::min(candidates_.size(), size_t(options_.top_k));
-  std::partial_sort(candidates_.begin(), candidates_.begin() + int64_t(k), candidates_.end(), better);
+  std::partial_sort(candidates_.begin(), candidates_.begin() + int64_t(k), candidates_.end(),
+                    better);
   candidates_.resize(k);
 }
 

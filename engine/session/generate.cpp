@@ -16,7 +16,8 @@ Result<GenerateResult> generate(Session& session, std::span<const int32_t> histo
                                 std::span<const int32_t> prompt, const GenerateOptions& options) {
   LK_RETURN_IF_ERROR(check_sampler(options.sampler));
   if (prompt.empty()) {
-    return make_error(ErrorCode::kInvalidArgument, "prompt", "expected at least one token, found none");
+    return make_error(ErrorCode::kInvalidArgument, "prompt",
+                      "expected at least one token, found none");
   }
   GenerateResult result;
   result.n_prompt = int64_t(prompt.size());

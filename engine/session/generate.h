@@ -13,8 +13,8 @@ namespace lowkey::engine {
 struct GenerateOptions {
   int64_t n_tokens = -1;  // at most; -1: until the context is full
   SamplerOptions sampler;
-  std::function<bool(int32_t)> is_end;       // end-of-text tokens; they are not passed on
-  std::function<bool(int32_t)> on_token;     // false stops
+  std::function<bool(int32_t)> is_end;    // end-of-text tokens; they are not passed on
+  std::function<bool(int32_t)> on_token;  // false stops
 };
 
 struct GenerateResult {

@@ -10,8 +10,8 @@ Result<Session> Session::open(const Engine& engine, const SessionOptions& option
     return make_error(ErrorCode::kInvalidArgument, "-c", "expected at least 1 token of context");
   }
   session.n_batch_ = int(std::min<int64_t>(options.n_batch, options.n_context));
-  LK_ASSIGN(session.cache_, KvCache::create(engine.config(), options.cache, options.n_context,
-                                            session.n_batch_));
+  LK_ASSIGN(session.cache_,
+            KvCache::create(engine.config(), options.cache, options.n_context, session.n_batch_));
   LK_ASSIGN(session.scratch_, BlockScratch::allocate(engine.config(), session.n_batch_));
   return session;
 }
@@ -20,9 +20,8 @@ Status Session::feed(std::span<const int32_t> tokens, const BlockSink& sink) {
   const int64_t needed = n_tokens() + int64_t(tokens.size());
   if (needed > cache_.n_context()) {
     return make_error(ErrorCode::kInvalidArgument, "context",
-                      "expected at most " + std::to_string(cache_.n_context()) +
-                          " tokens, found " + std::to_string(needed) +
-                          "; a larger -c makes room");
+                      "expected at most " + std::to_string(cache_.n_context()) + " tokens, found " +
+                          std::to_string(needed) + "; a larger -c makes room");
   }
   while (!tokens.empty()) {
     const size_t n = std::min(tokens.size(), size_t(n_batch_));

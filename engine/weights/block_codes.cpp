@@ -87,17 +87,26 @@ BlockCodes read_q6_k(const uint8_t* super, int sub) {
 
 PanelFormat panel_format(DType type) {
   switch (type) {
-    case DType::kF32: return {PanelType::kF32, 0, false, 32};
-    case DType::kF16: return {PanelType::kF16, 0, false, 32};
-    case DType::kBF16: return {PanelType::kBF16, 0, false, 32};
-    case DType::kQ8_0: return {PanelType::kU8, 128, false, 32};
-    case DType::kQ4_0: return {PanelType::kU4, 8, false, 32};
+    case DType::kF32:
+      return {PanelType::kF32, 0, false, 32};
+    case DType::kF16:
+      return {PanelType::kF16, 0, false, 32};
+    case DType::kBF16:
+      return {PanelType::kBF16, 0, false, 32};
+    case DType::kQ8_0:
+      return {PanelType::kU8, 128, false, 32};
+    case DType::kQ4_0:
+      return {PanelType::kU4, 8, false, 32};
     case DType::kQ4_1:
-    case DType::kQ4_K: return {PanelType::kU4, 0, true, 32};
-    case DType::kQ5_0: return {PanelType::kU5, 16, false, 32};
+    case DType::kQ4_K:
+      return {PanelType::kU4, 0, true, 32};
+    case DType::kQ5_0:
+      return {PanelType::kU5, 16, false, 32};
     case DType::kQ5_1:
-    case DType::kQ5_K: return {PanelType::kU5, 0, true, 32};
-    case DType::kQ6_K: return {PanelType::kU6, 32, false, 16};
+    case DType::kQ5_K:
+      return {PanelType::kU5, 0, true, 32};
+    case DType::kQ6_K:
+      return {PanelType::kU6, 32, false, 16};
   }
   return {};
 }
@@ -130,10 +139,14 @@ BlockCodes read_block(DType type, const std::byte* row, int64_t i) {
       read_nibbles(p + 8, b.code);
       add_fifth_bits(p + 4, b.code);
       break;
-    case DType::kQ4_K: return read_q45_k(p, int(i % 8), false);
-    case DType::kQ5_K: return read_q45_k(p, int(i % 8), true);
-    case DType::kQ6_K: return read_q6_k(p, int(i % 8));
-    default: break;
+    case DType::kQ4_K:
+      return read_q45_k(p, int(i % 8), false);
+    case DType::kQ5_K:
+      return read_q45_k(p, int(i % 8), true);
+    case DType::kQ6_K:
+      return read_q6_k(p, int(i % 8));
+    default:
+      break;
   }
   return b;
 }

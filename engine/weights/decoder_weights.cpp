@@ -70,7 +70,9 @@ Result<std::vector<float>> read_vector(const TensorView& tensor) {
     return h;
   };
   switch (tensor.dtype) {
-    case DType::kF32: std::memcpy(out.data(), tensor.bytes.data(), out.size() * 4); break;
+    case DType::kF32:
+      std::memcpy(out.data(), tensor.bytes.data(), out.size() * 4);
+      break;
     case DType::kF16:
       for (size_t i = 0; i < out.size(); ++i) out[i] = f16_to_f32(half_at(i));
       break;

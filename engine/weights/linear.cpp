@@ -73,8 +73,8 @@ Result<ActivationScratch> ActivationScratch::allocate(int64_t n_tokens, int64_t 
 }
 
 simd::Activations ActivationScratch::quantized(int64_t n_tokens, int64_t n_cols, bool both_halves) {
-  return {n_tokens, n_cols, hi_.data(), both_halves ? lo_.data() : nullptr, scale_.data(),
-          sum_.data()};
+  return {n_tokens,      n_cols,     hi_.data(), both_halves ? lo_.data() : nullptr,
+          scale_.data(), sum_.data()};
 }
 
 Result<Linear> Linear::pack(std::span<const models::TensorView* const> parts, int n_threads) {
@@ -82,7 +82,8 @@ Result<Linear> Linear::pack(std::span<const models::TensorView* const> parts, in
   for (size_t first = 0; first < parts.size();) {
     size_t last = first + 1;
     while (last < parts.size() && can_stack(parts.subspan(first, last - first + 1))) ++last;
-    LK_ASSIGN(PackedMatrix packed, lowkey::engine::pack(parts.subspan(first, last - first), n_threads));
+    LK_ASSIGN(PackedMatrix packed,
+              lowkey::engine::pack(parts.subspan(first, last - first), n_threads));
     linear.n_rows_ += packed.view.n_rows;
     linear.n_cols_ = packed.view.n_cols;
     linear.parts_.push_back(std::move(packed));
@@ -118,10 +119,10 @@ void Linear::apply(const Context& context, MatrixView<const float> x, Activation
                integers.sum + t * 2 * n_blocks});
         });
       }
-      context.team->parallel_for(
-          w.n_panels(), panel_grain(w.n_panels(), *context.team), [&](Range panels, int) {
-            context.kernels->matmul_quantized(w, panels, integers, part_out);
-          });
+      context.team->parallel_for(w.n_panels(), panel_grain(w.n_panels(), *context.team),
+                                 [&](Range panels, int) {
+                                   context.kernels->matmul_quantized(w, panels, integers, part_out);
+                                 });
     }
   }
 }

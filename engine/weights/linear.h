@@ -30,7 +30,8 @@ class ActivationScratch {
 
 class Linear {
  public:
-  /// Stacks the rows of `parts` (all [*, n_cols]); parts of other formats stay in panels of their own.
+  /// Stacks the rows of `parts` (all [*, n_cols]); parts of other formats stay in panels of their
+  /// own.
   static Result<Linear> pack(std::span<const models::TensorView* const> parts, int n_threads);
 
   /// y [n_tokens, y_stride] = W x, or += W x. x: [n_tokens, n_cols].

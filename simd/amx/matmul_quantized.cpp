@@ -1,0 +1,12 @@
+#include "simd/amx/ops.h"
+#include "simd/amx/tile_hw.h"
+#include "simd/amx/tile_kernel.h"
+
+namespace lowkey::simd::amx {
+
+void matmul_quantized(const PanelMatrix& w, Range panels, const Activations& a,
+                      const MatmulOut& out) {
+  matmul_on_tiles<HardwareTiles>(w, panels, a, out);
+}
+
+}  // namespace lowkey::simd::amx

@@ -1,0 +1,23 @@
+#include "simd/amx/ops.h"
+
+namespace lowkey::simd {
+
+namespace avx512 {
+const KernelSet& kernel_set();
+}
+
+namespace amx {
+
+const KernelSet& kernel_set() {
+  static const KernelSet set = [] {
+    KernelSet tiles = avx512::kernel_set();
+    tiles.name = "amx";
+    tiles.supported = [](const CpuFeatures& cpu) { return cpu.amx_int8 && cpu.avx512_vnni; };
+    tiles.matmul_quantized = matmul_quantized;
+    return tiles;
+  }();
+  return set;
+}
+
+}  // namespace amx
+}  // namespace lowkey::simd

@@ -1,0 +1,145 @@
+// Integer matrix product on tiles of 16 tokens by 16 rows. Weights have a scale per 32 (or 16)
+// columns, so each tile product is only that deep, and AVX-512 adds the scaled results up.
+// `Tiles` is the unit (tile_hw.h) or its emulation (tile_emulated.h).
+#pragma once
+
+#include <algorithm>
+
+#include "simd/avx512/block_source.h"
+#include "simd/avx512/ops.h"
+
+namespace lowkey::simd::amx {
+namespace {
+
+constexpr int64_t kTokens = 16;       // of one tile
+constexpr int64_t kGroupTokens = 64;  // that share one unpacking of a block
+
+/// Sums of one panel, [kGroupTokens][16].
+struct TileSums {
+  alignas(64) float value[kGroupTokens][kPanelRows];
+};
+
+/// Block `b` of the tokens [first, first + n), n a multiple of 16.
+struct TileInput {
+  const Activations& a;
+  int64_t first;
+  int64_t n;
+  int64_t b;
+  int offset;
+};
+
+template <class Source, bool kLo>
+struct TileKernel {
+  static constexpr int kScales = Source::kScales, kCols = kBlockCols / kScales;
+
+  /// sums of token i += its tile row `high`, `low` with the weights' scale of column group g.
+  static void add_token(const TileInput& in, int64_t i, int g, __m512 scale, __m512 minimum,
+                        const int32_t* high, const int32_t* low, float* sums) {
+    const int64_t at = (in.first + i) * (in.a.n_cols / kBlockCols) + in.b;
+    const int32_t* group_sums = in.a.sum + 2 * at;
+    const int32_t q_sum = kScales == 2 ? group_sums[g] : group_sums[0] + group_sums[1];
+    __m512i dot = _mm512_slli_epi32(_mm512_load_si512(high), 7);
+    if constexpr (kLo) dot = _mm512_add_epi32(dot, _mm512_load_si512(low));
+    dot = _mm512_sub_epi32(dot, _mm512_set1_epi32(in.offset * q_sum));
+    const __m512 a_scale = _mm512_set1_ps(in.a.scale[at]);
+    const __m512 part = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(dot));
+    __m512 sum = _mm512_fmadd_ps(a_scale, part, _mm512_load_ps(sums));
+    if constexpr (Source::kHasMinimum) {
+      const __m512 weight = _mm512_set1_ps(in.a.scale[at] * float(q_sum));
+      sum = _mm512_fmadd_ps(weight, minimum, sum);
+    }
+    _mm512_store_ps(sums, sum);
+  }
+
+  template <class Tiles>
+  static void multiply_block(Tiles& tiles, const std::byte* block, const TileInput& in,
+                             TileSums* sums) {
+    alignas(64) uint8_t codes[8][64];
+    alignas(64) int32_t high[kTokens][kPanelRows], low[kTokens][kPanelRows];
+    const avx512::CodeVectors vectors = Source::codes(block);
+    for (int v = 0; v < 8; ++v) _mm512_store_si512(codes[v], vectors.v[v]);
+    __m512 minimum = _mm512_setzero_ps();
+    if constexpr (Source::kHasMinimum) minimum = Source::minimum(block);
+    for (int g = 0; g < kScales; ++g) {
+      const __m512 scale = Source::scale(block, g);
+      tiles.load_weights(codes[g * 8 / kScales]);
+      for (int64_t t = 0; t < in.n; t += kTokens) {
+        const int64_t at = (in.first + t) * in.a.n_cols + in.b * kBlockCols + g * kCols;
+        tiles.multiply_hi(in.a.hi + at, in.a.n_cols, high[0]);
+        if constexpr (kLo) tiles.multiply_lo(in.a.lo + at, in.a.n_cols, low[0]);
+        for (int64_t i = 0; i < kTokens; ++i) {
+          add_token(in, t + i, g, scale, minimum, high[i], low[i], sums->value[t + i]);
+        }
+      }
+    }
+  }
+
+  template <class Tiles>
+  static void run(const PanelMatrix& w, Range panels, const Activations& a, int64_t n_tokens,
+                  const MatmulOut& out) {
+    Tiles tiles(kCols);
+    TileSums sums;
+    for (int64_t first = 0; first < n_tokens; first += kGroupTokens) {
+      const int64_t n = std::min(kGroupTokens, n_tokens - first);
+      for (int64_t p = panels.begin; p < panels.end; ++p) {
+        std::fill_n(sums.value[0], kGroupTokens * kPanelRows, 0.0f);
+        for (int64_t b = 0; b < w.n_cols / kBlockCols; ++b) {
+          const TileInput in{a, first, n, b, w.format.offset};
+          multiply_block(tiles, w.panel(p) + b * Source::kBytes, in, &sums);
+        }
+        for (int64_t t = 0; t < n; ++t) {
+          const int64_t row = p * kPanelRows, n_rows = std::min<int64_t>(16, w.n_rows - row);
+          float* y = out.y + (first + t) * out.stride + row;
+          for (int64_t r = 0; r < n_rows; ++r) {
+            y[r] = out.accumulate ? y[r] + sums.value[t][r] : sums.value[t][r];
+          }
+        }
+      }
+    }
+  }
+};
+
+template <class Tiles, PanelType kType, bool kLo>
+void run_type(const PanelMatrix& w, Range panels, const Activations& a, int64_t n_tokens,
+              const MatmulOut& out) {
+  using avx512::BlockSource;
+  if (w.format.scale_cols == 16) {
+    TileKernel<BlockSource<kType, false, 2>, kLo>::template run<Tiles>(w, panels, a, n_tokens, out);
+  } else if (w.format.has_minimum) {
+    TileKernel<BlockSource<kType, true, 1>, kLo>::template run<Tiles>(w, panels, a, n_tokens, out);
+  } else {
+    TileKernel<BlockSource<kType, false, 1>, kLo>::template run<Tiles>(w, panels, a, n_tokens, out);
+  }
+}
+
+template <class Tiles, bool kLo>
+void run_tiles(const PanelMatrix& w, Range panels, const Activations& a, int64_t n_tokens,
+               const MatmulOut& out) {
+  switch (w.format.type) {
+    case PanelType::kU4:
+      return run_type<Tiles, PanelType::kU4, kLo>(w, panels, a, n_tokens, out);
+    case PanelType::kU5:
+      return run_type<Tiles, PanelType::kU5, kLo>(w, panels, a, n_tokens, out);
+    case PanelType::kU6:
+      return run_type<Tiles, PanelType::kU6, kLo>(w, panels, a, n_tokens, out);
+    default:
+      return run_type<Tiles, PanelType::kU8, kLo>(w, panels, a, n_tokens, out);
+  }
+}
+
+/// Whole tiles of tokens here, the rest (and small batches) by the AVX-512 kernel.
+template <class Tiles>
+void matmul_on_tiles(const PanelMatrix& w, Range panels, const Activations& a,
+                     const MatmulOut& out) {
+  const int64_t n = a.n_tokens / kTokens * kTokens;
+  if (n > 0 && a.lo) run_tiles<Tiles, true>(w, panels, a, n, out);
+  if (n > 0 && !a.lo) run_tiles<Tiles, false>(w, panels, a, n, out);
+  if (n == a.n_tokens) return;
+  const int64_t at = n * a.n_cols;
+  const Activations rest{a.n_tokens - n,          a.n_cols,          a.hi + at,
+                         a.lo ? a.lo + at : a.lo, a.scale + at / 32, a.sum + at / 16};
+  avx512::matmul_quantized(w, panels, rest, {out.y + n * out.stride, out.stride, out.accumulate});
+}
+
+}  // namespace
+}  // namespace lowkey::simd::amx

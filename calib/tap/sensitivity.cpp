@@ -120,14 +120,13 @@ Result<std::vector<std::array<double, 2>>> measure_sensitivity(
     const size_t spread = tokens.size() / size_t(options.n_chunks) * size_t(c);
     Probe probe(engine, options);
     LK_RETURN_IF_ERROR(probe.prepare(tokens.subspan(spread, n_chunk)));
-    for (int l = 0; l < n_layers; ++l) {
-      for (int side = 0; side < 2; ++side) {
-        LK_ASSIGN(const double kld,
-                  probe.divergence(l, simulated_code(engine, file, {l, side == 0, side == 1})));
-        result[size_t(l)][size_t(side)] += kld / options.n_chunks;
-        if (options.progress && !options.progress(++done, total)) {
-          return make_error(ErrorCode::kCancelled, "calibration", "stopped");
-        }
+    for (int i = 0; i < 2 * n_layers; ++i) {
+      const int l = i / 2, side = i % 2;
+      LK_ASSIGN(const double kld,
+                probe.divergence(l, simulated_code(engine, file, {l, side == 0, side == 1})));
+      result[size_t(l)][size_t(side)] += kld / options.n_chunks;
+      if (options.progress && !options.progress(++done, total)) {
+        return make_error(ErrorCode::kCancelled, "calibration", "stopped");
       }
     }
   }

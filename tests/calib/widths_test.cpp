@@ -34,20 +34,15 @@ double error_of(const std::vector<CoordinateSet>& sets,
   return error;
 }
 
-/// Least error of any widths of one set of four coordinates in groups of one within the budget.
-double brute_force(const CoordinateSet& set, int64_t budget, const std::vector<int>& choices) {
+/// Least error of any widths of the coordinates from `i` on, in groups of one, within the budget.
+double brute_force(const CoordinateSet& set, int64_t budget, const std::vector<int>& choices,
+                   size_t i = 0) {
+  if (i == set.importance.size()) return 0.0;
   double best = std::numeric_limits<double>::infinity();
-  for (int a : choices) {
-    for (int b : choices) {
-      for (int c : choices) {
-        for (int d : choices) {
-          if (a + b + c + d > budget) continue;
-          const std::vector<std::vector<uint8_t>> widths = {
-              {uint8_t(a), uint8_t(b), uint8_t(c), uint8_t(d)}};
-          best = std::min(best, error_of({set}, widths));
-        }
-      }
-    }
+  for (const int width : choices) {
+    if (width > budget) continue;
+    const double own = set.importance[i] * distortion_of_width(width);
+    best = std::min(best, own + brute_force(set, budget - width, choices, i + 1));
   }
   return best;
 }

@@ -63,9 +63,15 @@ struct Output {
   simd::MatmulOut view(const MatmulCase& test) { return {y.data(), stride, test.accumulate}; }
 };
 
+/// One result: of token `token` and row `row`, and how many sums its rounding may count.
+struct Place {
+  int64_t token, row;
+  double n_sums;
+};
+
 ::testing::AssertionResult compare_row(const MatmulCase& test, const RandomPanels& w,
-                                       const Input& in, const Output& out, int64_t t, int64_t row,
-                                       double n_sums) {
+                                       const Input& in, const Output& out, const Place& place) {
+  const auto [t, row, n_sums] = place;
   const size_t at = size_t(t * out.stride + row);
   const double start = test.accumulate ? out.before[at] : 0.0;
   double truth = start, size = std::abs(start);
@@ -89,7 +95,7 @@ struct Output {
     for (int64_t row = 0; row < out.stride; ++row) {
       const size_t at = size_t(t * out.stride + row);
       if (row >= begin && row < end) {
-        auto result = compare_row(test, w, in, out, t, row, n_sums);
+        auto result = compare_row(test, w, in, out, {t, row, n_sums});
         if (!result) return result;
       } else if (out.y[at] != out.before[at]) {
         return ::testing::AssertionFailure()

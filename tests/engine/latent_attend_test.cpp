@@ -1,0 +1,227 @@
+// The latent cache: attention on the integer codes against reconstruction and plain attention.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <random>
+
+#include "base/half.h"
+#include "engine/kv/latent_code.h"
+#include "simd/select.h"
+#include "tests/support/cache_filler.h"
+
+namespace lowkey::engine {
+namespace {
+
+using lowkey::testing::AttendProblem;
+using lowkey::testing::SeenToken;
+using Doubles = std::vector<double>;
+
+constexpr int kHeadDim = 32, kHeads = 2, kGroup = 3, kTokens = 700;
+
+/// Rows of a random orthonormal matrix [d, d] (Gram-Schmidt).
+std::vector<float> orthonormal(int d, std::mt19937_64& random) {
+  std::normal_distribution<double> normal;
+  std::vector<float> out;
+  std::vector<Doubles> rows;
+  while (int(rows.size()) < d) {
+    Doubles row;
+    for (int i = 0; i < d; ++i) row.push_back(normal(random));
+    for (const Doubles& other : rows) {
+      double dot = 0.0;
+      for (int i = 0; i < d; ++i) dot += row[size_t(i)] * other[size_t(i)];
+      for (int i = 0; i < d; ++i) row[size_t(i)] -= dot * other[size_t(i)];
+    }
+    double norm = 0.0;
+    for (const double x : row) norm += x * x;
+    for (double& x : row) x /= std::sqrt(norm);
+    rows.push_back(row);
+    out.insert(out.end(), row.begin(), row.end());
+  }
+  return out;
+}
+
+LatentSideCode random_side(std::mt19937_64& random, bool is_value) {
+  constexpr int d = kHeadDim;
+  LatentSideCode side;
+  side.d = d;
+  side.decoder_t = orthonormal(d, random);  // D = E^T
+  side.encoder_t.resize(d * d);
+  for (int i = 0; i < d; ++i) {
+    for (int j = 0; j < d; ++j) {
+      side.encoder_t[size_t(j * d + i)] = side.decoder_t[size_t(i * d + j)];
+    }
+  }
+  side.decoder = side.encoder_t;
+  for (int i = 0; i < d; ++i) side.mean.push_back(is_value ? 1.0f : 0.3f);
+  // 26 of 32 coordinates are stored; the last group is cut short.
+  for (const int width : {8, 6, 5, 4, 4, 3, 2}) side.widths.push_back(uint8_t(width));
+  for (int i = 0; i < 26; ++i) {
+    side.steps.push_back(5.0f / float(1 << side.widths[size_t(i / 4)]));
+  }
+  return side;
+}
+
+std::shared_ptr<const LatentCode> random_code() {
+  std::mt19937_64 random(3);
+  auto code = std::make_shared<LatentCode>();
+  code->n_layers = 1;
+  code->n_kv_heads = kHeads;
+  code->head_dim = kHeadDim;
+  for (int h = 0; h < kHeads; ++h) {
+    code->k.push_back(random_side(random, false));
+    code->v.push_back(random_side(random, true));
+  }
+  return code;
+}
+
+/// D z + mean; z may be shorter than d.
+Doubles decoded(const LatentSideCode& side, const Doubles& z) {
+  Doubles x(side.mean.begin(), side.mean.end());
+  for (int i = 0; i < side.d; ++i) {
+    for (size_t j = 0; j < z.size(); ++j) {
+      x[size_t(i)] += double(side.decoder[size_t(i * side.d) + j]) * z[j];
+    }
+  }
+  return x;
+}
+
+/// What an exact token gives back: its latent in halves.
+Doubles through_halves(const LatentSideCode& side, const float* x) {
+  Doubles z;
+  for (int i = 0; i < side.d; ++i) {
+    double sum = 0.0;
+    for (int j = 0; j < side.d; ++j) {
+      sum += double(side.encoder_t[size_t(j * side.d + i)]) * double(x[j] - side.mean[size_t(j)]);
+    }
+    z.push_back(double(f16_to_f32(f32_to_f16(float(sum)))));
+  }
+  return decoded(side, z);
+}
+
+/// What the tiles of `cache` give back of one coded token.
+Doubles from_tile(const KvCache& cache, const LatentSideCode& side, simd::LatentSide which,
+                  int head, int64_t t) {
+  const auto piece = cache.coded(0).store->piece(head, t, t + 1);
+  const std::byte* part = which == simd::LatentSide::kK ? piece.run.k : piece.run.v;
+  std::vector<float> z(side.steps.size());
+  simd::latent_decode(which, side.plan(), part, int(t % simd::kTileTokens), z.data());
+  return decoded(side, Doubles(z.begin(), z.end()));
+}
+
+class LatentAttend : public ::testing::TestWithParam<std::pair<int, int>> {
+ protected:
+  void SetUp() override {
+    problem_.n_kv_heads = kHeads;
+    problem_.group = kGroup;
+    problem_.head_dim = kHeadDim;
+    problem_.n_tokens = kTokens;
+    lowkey::testing::randomise(problem_, 4);
+  }
+
+  std::vector<float> run(int n_threads, KvCache& cache) const {
+    Team team(n_threads);
+    const auto kernels = simd::select_kernel_set("");
+    EXPECT_TRUE(kernels.ok());
+    const Context context{*kernels, &team, Precision::kExact, false};
+    return lowkey::testing::attend_all(context, problem_, cache, 100, 100);
+  }
+
+  KvCache make_cache() const {
+    CacheSpec spec;
+    spec.latent = code_;
+    spec.n_sinks = GetParam().first;
+    spec.n_window = GetParam().second;
+    auto cache = KvCache::create(problem_.config(), spec, kTokens, 100);
+    EXPECT_TRUE(cache.ok()) << cache.error().message();
+    return std::move(cache).value();
+  }
+
+  /// Rows [n_tokens][head_dim] of one KV head and side, read from the codes or exact.
+  std::vector<Doubles> rows(const KvCache& cache, simd::LatentSide which, int head,
+                            bool coded) const {
+    const bool is_key = which == simd::LatentSide::kK;
+    const LatentSideCode& side = (is_key ? code_->k : code_->v)[size_t(head)];
+    std::vector<Doubles> out;
+    for (int64_t t = 0; t < kTokens; ++t) {
+      const float* x = is_key ? problem_.key(t, head) : problem_.value(t, head);
+      out.push_back(coded ? from_tile(cache, side, which, head, t) : through_halves(side, x));
+    }
+    return out;
+  }
+
+  AttendProblem problem_;
+  std::shared_ptr<const LatentCode> code_ = random_code();
+};
+
+// Queries and weights become integers too. latent_tile.h promises that this adds less than 1 % to
+// the noise power of the codes: a tenth of the distance that the codes make by themselves.
+TEST_P(LatentAttend, FusedEqualsReconstructThenAttend) {
+  using simd::LatentSide;
+  KvCache cache = make_cache();
+  const std::vector<float> out = run(2, cache);
+  double error = 0.0, code_noise = 0.0;
+  for (int kv = 0; kv < kHeads; ++kv) {
+    const auto k = rows(cache, LatentSide::kK, kv, false),
+               v = rows(cache, LatentSide::kV, kv, false);
+    const auto coded_k = rows(cache, LatentSide::kK, kv, true);
+    const auto coded_v = rows(cache, LatentSide::kV, kv, true);
+    for (int64_t position = 0; position < kTokens; position += 23) {
+      std::vector<SeenToken> seen, exact;
+      for (int64_t t = 0; t <= position; ++t) {
+        const size_t i = size_t(t);
+        exact.push_back({k[i].data(), v[i].data()});
+        const bool is_exact = t < GetParam().first || t > position - GetParam().second;
+        seen.push_back(is_exact ? exact.back() : SeenToken{coded_k[i].data(), coded_v[i].data()});
+      }
+      const int64_t head = kv * kGroup + position % kGroup;
+      const int64_t at = (position * kHeads * kGroup + head) * kHeadDim;
+      const float* q = problem_.q.data() + at;
+      const Doubles expected = lowkey::testing::plain_attention(q, seen, kHeadDim);
+      const Doubles floats = lowkey::testing::plain_attention(q, exact, kHeadDim);
+      for (int i = 0; i < kHeadDim; ++i) {
+        error += std::pow(double(out[size_t(at + i)]) - expected[size_t(i)], 2);
+        code_noise += std::pow(floats[size_t(i)] - expected[size_t(i)], 2);
+      }
+    }
+  }
+  EXPECT_GT(code_noise, 0.0);
+  EXPECT_LT(error, 0.01 * code_noise) << std::sqrt(error / code_noise);
+}
+
+TEST_P(LatentAttend, DoesNotDependOnTheThreads) {
+  KvCache one = make_cache(), two = make_cache(), four = make_cache();
+  const std::vector<float> out = run(1, one);
+  EXPECT_EQ(run(2, two), out);
+  EXPECT_EQ(run(4, four), out);
+}
+
+INSTANTIATE_TEST_SUITE_P(Exact, LatentAttend,
+                         ::testing::Values(std::pair{0, 0}, std::pair{4, 0}, std::pair{0, 8},
+                                           std::pair{4, 32}));
+
+TEST(LatentCode, MisfitsAreErrors) {
+  models::ModelConfig config;
+  config.n_layers = 1;
+  config.n_heads = config.n_kv_heads = kHeads;
+  config.head_dim = kHeadDim;
+  const LatentCode good = *random_code();
+  EXPECT_TRUE(check_latent_code(good, config).ok());
+  const auto refused = [&](auto damage) {
+    LatentCode code = good;
+    damage(code);
+    return !check_latent_code(code, config).ok();
+  };
+  EXPECT_TRUE(refused([](LatentCode& c) { c.n_layers = 2; }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.k.pop_back(); }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.v[1].widths[2] = 9; }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.v[1].widths[2] = 0; }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.v[0].widths.pop_back(); }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.k[0].steps[3] = 0.0f; }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.k[0].steps[3] = std::nanf(""); }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.k[1].decoder.pop_back(); }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.k[1].steps.resize(33, 1.0f); }));
+}
+
+}  // namespace
+}  // namespace lowkey::engine

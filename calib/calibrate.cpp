@@ -162,6 +162,7 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
   CollectOptions collect;
   collect.plan = plan_of(o, *method);
   collect.n_chunk = o.n_chunk;
+  collect.n_positions = o.n_positions;
   collect.n_sinks = o.n_sinks;
   collect.window = o.window;
   collect.n_threads = o.n_threads;

@@ -18,6 +18,7 @@ struct CalibrateOptions {
   std::string centring = "mean";    // of keys: none, mean, rotary
   bool joint = false;
   int n_chunk = 1024;
+  int64_t n_positions = 8192;  // positions that the keys' code must fit (see CollectOptions)
   int n_sinks = 4;
   int window = 32;
   double bits = 2.5;           // per element, everything but exact tokens counted

@@ -126,6 +126,11 @@ void add_calibrate_command(CLI::App& program, Status& status) {
   command->add_option("--centring", o->calibrate.centring, "Keys: none, mean, rotary")
       ->capture_default_str();
   command->add_flag("--joint", o->calibrate.joint, "One basis over the KV heads of a layer");
+  command
+      ->add_option("-c,--context", o->calibrate.n_positions,
+                   "Positions that the keys' code must fit: the longest context to be used")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   auto* bits =
       command->add_option("--bits", o->calibrate.bits, "Mean bits per element, all counted")
           ->capture_default_str();

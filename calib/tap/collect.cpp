@@ -1,5 +1,6 @@
 #include "calib/tap/collect.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -55,7 +56,7 @@ class Collector {
       statistics_.push_back(make_statistics(shape_, options.plan, c.rope.n_rot, view));
     }
     phase_ = std::make_unique<engine::RopeTable>(c.rope);
-    phase_->reserve(options.n_chunk);
+    phase_->reserve(std::max<int64_t>(options.n_positions, options.n_chunk) + options.n_chunk);
   }
 
   engine::LayerObserver observer() {
@@ -70,17 +71,31 @@ class Collector {
     };
   }
 
-  /// Adds the chunk whose rows the observer has seen. One layer belongs to one thread, chunks come
-  /// in order: the sums have a fixed order.
-  void add_chunk() {
-    for_each_task(options_.n_threads, int64_t(rows_.size()),
-                  [&](int64_t l) { add_layer(statistics_[size_t(l)], rows_[size_t(l)]); });
+  /// Adds the chunk whose rows the observer has seen, as if it began at position `offset`. One
+  /// layer belongs to one thread, chunks come in order: the sums have a fixed order.
+  void add_chunk(int64_t offset) {
+    for_each_task(options_.n_threads, int64_t(rows_.size()), [&](int64_t l) {
+      ChunkRows& rows = rows_[size_t(l)];
+      turn(rows.q, shape_.n_heads, offset);
+      turn(rows.k, shape_.n_kv_heads, offset);
+      add_layer(statistics_[size_t(l)], rows, offset);
+    });
   }
 
   std::vector<LayerStatistics> take() { return std::move(statistics_); }
 
  private:
-  void add_layer(LayerStatistics& statistics, const ChunkRows& rows) const {
+  /// R_offset on every head: what RoPE would have made of the rows `offset` positions later.
+  void turn(std::vector<float>& rows, int n_heads, int64_t offset) const {
+    const models::RopeConfig& rope = engine_.config().rope;
+    const int64_t width = int64_t{n_heads} * shape_.head_dim;
+    for (int64_t at = 0; at < int64_t(rows.size()) && offset > 0; at += width) {
+      engine_.context().kernels->rope(rows.data() + at, n_heads, shape_.head_dim,
+                                      phase_->row(offset), rope.n_rot, rope.neighbours);
+    }
+  }
+
+  void add_layer(LayerStatistics& statistics, const ChunkRows& rows, int64_t offset) const {
     const int64_t n_q = int64_t{shape_.n_heads} * shape_.head_dim;
     const int64_t n_kv = int64_t{shape_.n_kv_heads} * shape_.head_dim;
     const int skip = options_.n_sinks;
@@ -104,7 +119,7 @@ class Collector {
       part.k_pre = without_sinks(rows_of(rows.k_pre, n_kv), skip);
     }
     const int64_t n_rot = engine_.config().rope.n_rot;
-    part.phase = without_sinks(matrix<const float>(phase_->row(0), q.rows, n_rot), skip);
+    part.phase = without_sinks(matrix<const float>(phase_->row(offset), q.rows, n_rot), skip);
     part.weights = &weights;
     add_rows(statistics, part);
   }
@@ -139,7 +154,8 @@ Result<std::vector<LayerStatistics>> collect_statistics(const engine::Engine& en
   for (int64_t c = 0; c < n_chunks; ++c) {
     session.truncate(0);
     LK_RETURN_IF_ERROR(session.feed(tokens.subspan(size_t(c) * n_chunk, n_chunk)));
-    collector.add_chunk();
+    const int64_t spread = std::max<int64_t>(options.n_positions - options.n_chunk, 0);
+    collector.add_chunk(n_chunks > 1 ? c * spread / (n_chunks - 1) : 0);
     if (options.progress &&
         !options.progress((c + 1) * options.n_chunk, n_chunks * options.n_chunk)) {
       return make_error(ErrorCode::kCancelled, "calibration", "stopped");

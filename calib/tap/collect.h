@@ -13,8 +13,11 @@ namespace lowkey::calib {
 struct CollectOptions {
   StatisticsPlan plan;
   int n_chunk = 1024;  // tokens per context
-  int n_sinks = 4;     // never coded: they take no part in the statistics
-  int window = 32;     // read exactly by a query: their codes do not matter to it
+  /// The chunks are spread over positions [0, n_positions): attention sees distances only, but a
+  /// key after RoPE points elsewhere at every position, and its code must fit all of them.
+  int64_t n_positions = 8192;
+  int n_sinks = 4;  // never coded: they take no part in the statistics
+  int window = 32;  // read exactly by a query: their codes do not matter to it
   int n_threads = 1;
   /// Tokens done, tokens in all; false stops.
   std::function<bool(int64_t done, int64_t total)> progress;

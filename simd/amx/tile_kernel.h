@@ -28,25 +28,34 @@ struct TileInput {
   int offset;
 };
 
+/// Tile products of one column group `g` and what scales them.
+struct TileProducts {
+  alignas(64) int32_t high[kTokens][kPanelRows];
+  alignas(64) int32_t low[kTokens][kPanelRows];
+  __m512 scale;
+  __m512 minimum;
+  int g;
+};
+
 template <class Source, bool kLo>
 struct TileKernel {
   static constexpr int kScales = Source::kScales, kCols = kBlockCols / kScales;
 
-  /// sums of token i += its tile row `high`, `low` with the weights' scale of column group g.
-  static void add_token(const TileInput& in, int64_t i, int g, __m512 scale, __m512 minimum,
-                        const int32_t* high, const int32_t* low, float* sums) {
-    const int64_t at = (in.first + i) * (in.a.n_cols / kBlockCols) + in.b;
+  /// sums [16] of token t + i += row i of the products.
+  static void add_token(const TileInput& in, int64_t t, int64_t i, const TileProducts& products,
+                        float* sums) {
+    const int64_t at = (in.first + t + i) * (in.a.n_cols / kBlockCols) + in.b;
     const int32_t* group_sums = in.a.sum + 2 * at;
-    const int32_t q_sum = kScales == 2 ? group_sums[g] : group_sums[0] + group_sums[1];
-    __m512i dot = _mm512_slli_epi32(_mm512_load_si512(high), 7);
-    if constexpr (kLo) dot = _mm512_add_epi32(dot, _mm512_load_si512(low));
+    const int32_t q_sum = kScales == 2 ? group_sums[products.g] : group_sums[0] + group_sums[1];
+    __m512i dot = _mm512_slli_epi32(_mm512_load_si512(products.high[i]), 7);
+    if constexpr (kLo) dot = _mm512_add_epi32(dot, _mm512_load_si512(products.low[i]));
     dot = _mm512_sub_epi32(dot, _mm512_set1_epi32(in.offset * q_sum));
     const __m512 a_scale = _mm512_set1_ps(in.a.scale[at]);
-    const __m512 part = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(dot));
+    const __m512 part = _mm512_mul_ps(products.scale, _mm512_cvtepi32_ps(dot));
     __m512 sum = _mm512_fmadd_ps(a_scale, part, _mm512_load_ps(sums));
     if constexpr (Source::kHasMinimum) {
       const __m512 weight = _mm512_set1_ps(in.a.scale[at] * float(q_sum));
-      sum = _mm512_fmadd_ps(weight, minimum, sum);
+      sum = _mm512_fmadd_ps(weight, products.minimum, sum);
     }
     _mm512_store_ps(sums, sum);
   }
@@ -55,46 +64,58 @@ struct TileKernel {
   static void multiply_block(Tiles& tiles, const std::byte* block, const TileInput& in,
                              TileSums* sums) {
     alignas(64) uint8_t codes[8][64];
-    alignas(64) int32_t high[kTokens][kPanelRows], low[kTokens][kPanelRows];
     const avx512::CodeVectors vectors = Source::codes(block);
     for (int v = 0; v < 8; ++v) _mm512_store_si512(codes[v], vectors.v[v]);
-    __m512 minimum = _mm512_setzero_ps();
-    if constexpr (Source::kHasMinimum) minimum = Source::minimum(block);
-    for (int g = 0; g < kScales; ++g) {
-      const __m512 scale = Source::scale(block, g);
-      tiles.load_weights(codes[g * 8 / kScales]);
+    TileProducts products;
+    if constexpr (Source::kHasMinimum) products.minimum = Source::minimum(block);
+    for (products.g = 0; products.g < kScales; ++products.g) {
+      products.scale = Source::scale(block, products.g);
+      tiles.load_weights(codes[products.g * 8 / kScales]);
       for (int64_t t = 0; t < in.n; t += kTokens) {
-        const int64_t at = (in.first + t) * in.a.n_cols + in.b * kBlockCols + g * kCols;
-        tiles.multiply_hi(in.a.hi + at, in.a.n_cols, high[0]);
-        if constexpr (kLo) tiles.multiply_lo(in.a.lo + at, in.a.n_cols, low[0]);
+        const int64_t at = (in.first + t) * in.a.n_cols + in.b * kBlockCols + products.g * kCols;
+        tiles.multiply_hi(in.a.hi + at, in.a.n_cols, products.high[0]);
+        if (kLo) tiles.multiply_lo(in.a.lo + at, in.a.n_cols, products.low[0]);
         for (int64_t i = 0; i < kTokens; ++i) {
-          add_token(in, t + i, g, scale, minimum, high[i], low[i], sums->value[t + i]);
+          add_token(in, t, i, products, sums->value[t + i]);
         }
       }
     }
+  }
+
+  /// Panel `p` times the tokens [tokens.begin, tokens.end), at most kGroupTokens.
+  template <class Tiles>
+  static void run_panel(Tiles& tiles, const PanelMatrix& w, int64_t p, const Activations& a,
+                        Range tokens, const MatmulOut& out) {
+    TileSums sums;
+    std::fill_n(sums.value[0], kGroupTokens * kPanelRows, 0.0f);
+    for (int64_t b = 0; b < w.n_cols / kBlockCols; ++b) {
+      const TileInput in{a, tokens.begin, tokens.size(), b, w.format.offset};
+      multiply_block(tiles, w.panel(p) + b * Source::kBytes, in, &sums);
+    }
+    const int64_t row = p * kPanelRows, n_rows = std::min<int64_t>(kPanelRows, w.n_rows - row);
+    for (int64_t t = 0; t < tokens.size(); ++t) {
+      float* y = out.y + (tokens.begin + t) * out.stride + row;
+      for (int64_t r = 0; r < n_rows; ++r) {
+        y[r] = out.accumulate ? y[r] + sums.value[t][r] : sums.value[t][r];
+      }
+    }
+  }
+
+  /// The sums of one token for panel p into its row of y; padding rows are not written.
+  static void store_token(const PanelMatrix& w, int64_t p, const float* sums, int64_t token,
+                          const MatmulOut& out) {
+    const int64_t row = p * kPanelRows, n_rows = std::min<int64_t>(kPanelRows, w.n_rows - row);
+    float* y = out.y + token * out.stride + row;
+    for (int64_t r = 0; r < n_rows; ++r) y[r] = out.accumulate ? y[r] + sums[r] : sums[r];
   }
 
   template <class Tiles>
   static void run(const PanelMatrix& w, Range panels, const Activations& a, int64_t n_tokens,
                   const MatmulOut& out) {
     Tiles tiles(kCols);
-    TileSums sums;
     for (int64_t first = 0; first < n_tokens; first += kGroupTokens) {
-      const int64_t n = std::min(kGroupTokens, n_tokens - first);
-      for (int64_t p = panels.begin; p < panels.end; ++p) {
-        std::fill_n(sums.value[0], kGroupTokens * kPanelRows, 0.0f);
-        for (int64_t b = 0; b < w.n_cols / kBlockCols; ++b) {
-          const TileInput in{a, first, n, b, w.format.offset};
-          multiply_block(tiles, w.panel(p) + b * Source::kBytes, in, &sums);
-        }
-        for (int64_t t = 0; t < n; ++t) {
-          const int64_t row = p * kPanelRows, n_rows = std::min<int64_t>(16, w.n_rows - row);
-          float* y = out.y + (first + t) * out.stride + row;
-          for (int64_t r = 0; r < n_rows; ++r) {
-            y[r] = out.accumulate ? y[r] + sums.value[t][r] : sums.value[t][r];
-          }
-        }
-      }
+      const Range tokens{first, std::min(first + kGroupTokens, n_tokens)};
+      for (int64_t p = panels.begin; p < panels.end; ++p) run_panel(tiles, w, p, a, tokens, out);
     }
   }
 };

@@ -1,6 +1,6 @@
 #include "simd/amx/ops.h"
+#include "simd/amx/tile_dispatch.h"
 #include "simd/amx/tile_hw.h"
-#include "simd/amx/tile_kernel.h"
 
 namespace lowkey::simd::amx {
 

@@ -1,7 +1,7 @@
 // Stands here and not in amx/ so that no instruction of the tile unit can slip in.
 #include "simd/amx/ops.h"
+#include "simd/amx/tile_dispatch.h"
 #include "simd/amx/tile_emulated.h"
-#include "simd/amx/tile_kernel.h"
 
 namespace lowkey::simd::amx {
 

@@ -25,7 +25,21 @@ std::vector<Eigen::Index> storage_order(const Basis& basis, CoordinateOrder orde
   return places;
 }
 
-HeadBasis to_file(const Basis& basis, CoordinateOrder order) {
+/// The same code with latents of mean variance 1. Metrics come in any unit, but full latents are
+/// kept as f16: without this those of sinks, far out of the ordinary, would overflow.
+Basis unit_variance(Basis basis) {
+  const double mean = basis.variances.mean();
+  if (!(mean > 0)) return basis;
+  const double scale = 1.0 / std::sqrt(mean);
+  basis.encoder *= scale;
+  basis.decoder /= scale;
+  basis.variances *= scale * scale;
+  basis.costs /= scale * scale;
+  return basis;
+}
+
+HeadBasis to_file(const Basis& unscaled, CoordinateOrder order) {
+  const Basis basis = unit_variance(unscaled);
   const auto places = storage_order(basis, order);
   const Eigen::Index d = Eigen::Index(places.size());
   HeadBasis out;

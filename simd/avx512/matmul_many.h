@@ -31,11 +31,9 @@ struct TileRange {
   int64_t n_blocks;
 };
 
-/// kScales: scales of the weights per block, which the sums must match. Forced inline because GCC
-/// 12.2 takes this function for one without effects and drops the call (from -O1 on).
+/// kScales: scales of the weights per block, which the sums must match.
 template <int kScales, bool kLo>
-__attribute__((always_inline)) inline void fill_tile(const Activations& a, const TileRange& r,
-                                                     int offset, TokenTile* tile) {
+void fill_tile(const Activations& a, const TileRange& r, int offset, TokenTile* tile) {
   for (int64_t t = 0; t < r.n_tokens; ++t) {
     for (int64_t b = 0; b < r.n_blocks; ++b) {
       const int64_t at = (r.token + t) * (a.n_cols / kBlockCols) + r.block + b;

@@ -63,14 +63,16 @@ class Session {
   /// an error stops the feeding.
   using BlockSink = std::function<Status(int64_t first, MatrixView<const float> hidden)>;
 
-  /// Feeds tokens in blocks. Afterwards logits() speaks of the last one.
+  /// Feeds tokens in blocks. Afterwards logits() speaks of the last one. Ids outside the vocabulary
+  /// and a context that is too short are found before anything is fed.
   Status feed(std::span<const int32_t> tokens, const BlockSink& sink = {});
 
   /// Feeds one block (at most n_batch rows) as residual stream x [n, n_embd] from `first_layer` on;
   /// the layers below stay as they are. Returns its final hidden states, valid until the next call.
   Result<MatrixView<const float>> resume(int first_layer, MatrixView<const float> x);
 
-  /// Logits [n_vocab] that follow the last token fed; valid until the next call.
+  /// Logits [n_vocab] that follow the last token; valid until the next call. Empty if there is no
+  /// such token: before the first one, and after its truncation.
   std::span<const float> logits();
   /// Logits [n, n_vocab] of hidden states that a sink was given.
   void logits(MatrixView<const float> hidden, float* out);
@@ -82,7 +84,7 @@ class Session {
   const KvCache& cache() const { return cache_; }
   int64_t n_tokens() const { return cache_.n_tokens(); }
   /// Forgets tokens n and beyond.
-  void truncate(int64_t n) { cache_.truncate(n); }
+  void truncate(int64_t n);
 
  private:
   explicit Session(const Engine& engine)

@@ -7,20 +7,6 @@
 
 namespace lowkey::engine {
 
-namespace {
-
-Status check_tokens(std::span<const int32_t> tokens, int n_vocab) {
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (tokens[i] >= 0 && tokens[i] < n_vocab) continue;
-    return make_error(
-        ErrorCode::kInvalidArgument, "token " + std::to_string(i),
-        "expected an id below " + std::to_string(n_vocab) + ", found " + std::to_string(tokens[i]));
-  }
-  return {};
-}
-
-}  // namespace
-
 Result<BlockScratch> BlockScratch::allocate(const models::ModelConfig& c, int n_batch) {
   BlockScratch s;
   const int64_t n = n_batch, n_q = int64_t{c.n_heads} * c.head_dim;
@@ -34,6 +20,17 @@ Result<BlockScratch> BlockScratch::allocate(const models::ModelConfig& c, int n_
   const int64_t widest = std::max<int64_t>({c.n_embd, c.n_ff, n_q});
   LK_ASSIGN(s.activations, ActivationScratch::allocate(n, widest));
   return s;
+}
+
+Status Decoder::check_tokens(std::span<const int32_t> tokens) const {
+  const int n_vocab = config_.n_vocab;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 0 && tokens[i] < n_vocab) continue;
+    return make_error(
+        ErrorCode::kInvalidArgument, "token " + std::to_string(i),
+        "expected an id below " + std::to_string(n_vocab) + ", found " + std::to_string(tokens[i]));
+  }
+  return {};
 }
 
 Result<Decoder::Step> Decoder::begin(const Context& context, int64_t n, KvCache& cache,
@@ -71,7 +68,6 @@ Result<MatrixView<const float>> Decoder::forward(const Context& context,
                                                  RopeTable& rope, BlockScratch& scratch,
                                                  const LayerObserver* observer) const {
   const int64_t n = int64_t(tokens.size());
-  LK_RETURN_IF_ERROR(check_tokens(tokens, config_.n_vocab));
   LK_ASSIGN(Step step, begin(context, n, cache, rope, scratch));
   step.observer = observer;
   const int64_t n_raw = n * (step.q.cols + step.k.cols);

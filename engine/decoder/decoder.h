@@ -44,8 +44,11 @@ class Decoder {
   Decoder(const models::ModelConfig& config, const DecoderWeights& weights)
       : config_(config), weights_(weights) {}
 
-  /// Feeds `tokens` at positions cache.n_tokens() on. Returns the final hidden states after the
-  /// output norm, [n, n_embd], valid until the next call.
+  /// Whether all ids are of the vocabulary.
+  Status check_tokens(std::span<const int32_t> tokens) const;
+
+  /// Feeds `tokens` (checked by the caller) at positions cache.n_tokens() on. Returns the final
+  /// hidden states after the output norm, [n, n_embd], valid until the next call.
   Result<MatrixView<const float>> forward(const Context& context, std::span<const int32_t> tokens,
                                           KvCache& cache, RopeTable& rope, BlockScratch& scratch,
                                           const LayerObserver* observer = nullptr) const;

@@ -25,6 +25,10 @@ Status check_sampler(const SamplerOptions& o) {
   if (!(o.repeat_penalty > 0.0f)) {
     return out_of_range("--repeat-penalty", "above 0", o.repeat_penalty);
   }
+  if (o.repeat_last < 0) {
+    return make_error(ErrorCode::kInvalidArgument, "--repeat-last-n",
+                      "expected 0 (none) or more, found " + std::to_string(o.repeat_last));
+  }
   return {};
 }
 
@@ -46,7 +50,7 @@ int32_t Sampler::next(std::span<const float> logits, std::span<const int32_t> hi
 }
 
 void Sampler::penalise(std::span<const int32_t> history) {
-  const size_t n = std::min(history.size(), size_t(std::max(options_.repeat_last, 0)));
+  const size_t n = std::min(history.size(), size_t(options_.repeat_last));
   const std::unordered_set<int32_t> recent(history.end() - int64_t(n), history.end());
   for (const int32_t id : recent) {
     float& logit = candidates_[size_t(id)].logit;

@@ -23,6 +23,7 @@ Status Session::feed(std::span<const int32_t> tokens, const BlockSink& sink) {
                       "expected at most " + std::to_string(cache_.n_context()) + " tokens, found " +
                           std::to_string(needed) + "; a larger -c makes room");
   }
+  LK_RETURN_IF_ERROR(engine_->decoder().check_tokens(tokens));
   while (!tokens.empty()) {
     const size_t n = std::min(tokens.size(), size_t(n_batch_));
     const int64_t first = n_tokens();
@@ -37,11 +38,17 @@ Status Session::feed(std::span<const int32_t> tokens, const BlockSink& sink) {
   return {};
 }
 
+void Session::truncate(int64_t n) {
+  if (n < n_tokens()) last_hidden_.clear();
+  cache_.truncate(n);
+}
+
 Result<MatrixView<const float>> Session::resume(int first_layer, MatrixView<const float> x) {
   return engine_->decoder().resume(context_, first_layer, x, cache_, rope_, scratch_);
 }
 
 std::span<const float> Session::logits() {
+  if (last_hidden_.empty()) return {};
   logits_.resize(size_t(engine_->config().n_vocab));
   logits(matrix<const float>(last_hidden_.data(), 1, int64_t(last_hidden_.size())), logits_.data());
   return logits_;

@@ -133,6 +133,7 @@ TEST(Sampler, OptionsOutOfRangeAreNamed) {
   EXPECT_TRUE(refused("--top-p", [&](auto& o) { o.top_p = nan; }));
   EXPECT_TRUE(refused("--min-p", [](auto& o) { o.min_p = -0.1f; }));
   EXPECT_TRUE(refused("--min-p", [](auto& o) { o.min_p = 1.1f; }));
+  EXPECT_TRUE(refused("--repeat-last-n", [](auto& o) { o.repeat_last = -1; }));
   EXPECT_TRUE(refused("--repeat-penalty", [](auto& o) { o.repeat_penalty = 0.0f; }));
 }
 

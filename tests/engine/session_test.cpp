@@ -130,6 +130,27 @@ TEST_F(SessionTest, UnknownTokensAndOptionsAreErrors) {
   EXPECT_FALSE(Session::open(*engine_, {cache_spec("f16"), 16, 0}).ok());
 }
 
+// Blocks of two: the bad id stands in the second one.
+TEST_F(SessionTest, AnUnknownTokenFarBackFeedsNothing) {
+  Session session = open_session(*engine_, {cache_spec("f16"), 16, 2});
+  const Status status = session.feed(Tokens{1, 2, 3, -7});
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().message().find("token 3"), std::string::npos);
+  EXPECT_NE(status.error().message().find("-7"), std::string::npos);
+  EXPECT_EQ(session.n_tokens(), 0);
+}
+
+TEST_F(SessionTest, LogitsSpeakOfTheLastTokenOrNone) {
+  Session session = open_session(*engine_, {cache_spec("f16"), 16, 16});
+  EXPECT_TRUE(session.logits().empty());
+  ASSERT_TRUE(session.feed(kPrompt).ok());
+  EXPECT_EQ(session.logits().size(), size_t(engine_->config().n_vocab));
+  session.truncate(5);
+  EXPECT_FALSE(session.logits().empty()) << "nothing was cut off";
+  session.truncate(4);
+  EXPECT_TRUE(session.logits().empty());
+}
+
 TEST(EngineLoad, RefusesWhatItCannotDo) {
   EngineOptions options;
   options.n_threads = -1;

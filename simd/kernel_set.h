@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "base/cpu.h"
 #include "simd/kv_tile.h"
@@ -81,5 +82,37 @@ struct KernelSet {
   void (*latent_attend)(const LatentPlan& k, const LatentPlan& v, const KvRun& run,
                         const QueryBlock& queries, const AttendState& state);
 };
+
+/// F(op) for every op, in the order of the table.
+#define LK_FOR_EACH_OP(F) \
+  F(quantize)             \
+  F(matmul_quantized)     \
+  F(matmul_float)         \
+  F(unpack_f32)           \
+  F(unpack_bf16)          \
+  F(rms_norm)             \
+  F(rope)                 \
+  F(swiglu)               \
+  F(add)                  \
+  F(dot)                  \
+  F(softmax)              \
+  F(hadamard)             \
+  F(encode_k)             \
+  F(encode_v)             \
+  F(attend)               \
+  F(latent_project)       \
+  F(latent_encode_k)      \
+  F(latent_encode_v)      \
+  F(latent_attend)
+
+/// Declares a set's own function of this name; the table gives its type.
+#define LK_DECLARE_OP(op) std::remove_pointer_t<decltype(KernelSet::op)> op;
+/// A set's entry in its table.
+#define LK_SET_OP(op) .op = op,
+
+#define LK_COUNT_OP(op) +1
+static_assert(sizeof(KernelSet) == sizeof(void*) * (2 LK_FOR_EACH_OP(LK_COUNT_OP)),
+              "an op of the table is missing in LK_FOR_EACH_OP");
+#undef LK_COUNT_OP
 
 }  // namespace lowkey::simd

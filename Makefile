@@ -32,7 +32,7 @@ fuzz:             ## every fuzz target for a minute
 check: test       ## format, lint, tests, and tests again under ASan and UBSan
 	@cmake/deps.sh check
 	@clang-format --dry-run --Werror $(SOURCES)
-	@clang-tidy -p build --quiet $(filter-out tests/fuzz/%,$(filter %.cpp,$(SOURCES)))
+	@cmake/tidy.sh build $(JOBS) $(filter-out tests/fuzz/%,$(filter %.cpp,$(SOURCES)))
 	@cmake --preset asan-ubsan && cmake --build --preset asan-ubsan -j $(JOBS)
 	@cmake/run_tests.sh asan-ubsan
 

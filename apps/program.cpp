@@ -14,6 +14,7 @@ namespace {
 
 /// stdout is data: everything that is said goes to stderr.
 void log_to_stderr() {
+  spdlog::drop("lowkey");  // of an earlier call
   auto logger = spdlog::stderr_color_mt("lowkey");
   logger->set_pattern("%^%v%$");
   spdlog::set_default_logger(logger);

@@ -21,7 +21,7 @@ struct Options {
   std::vector<int64_t> n_prompt = {512}, n_gen = {128}, n_depth = {0};
   std::vector<std::string> caches = {"f16"};
   int repetitions = 5;
-  std::string format = "md";
+  std::string format = "text";  // which llama-bench calls md
 };
 
 std::vector<BenchTest> tests_of(const Options& o) {
@@ -90,11 +90,25 @@ void print_header() {
   fmt::print("| --- | ---: | ---: | --- | ---: | ---: | ---: |\n");
 }
 
+/// -c means the same as elsewhere: what the cache has room for.
+Status check_context(const std::vector<BenchTest>& tests, int64_t n_context) {
+  for (const BenchTest& test : tests) {
+    const int64_t needed = test.n_depth + test.n_prompt + test.n_gen;
+    if (n_context == 0 || needed <= n_context) continue;
+    return make_error(ErrorCode::kInvalidArgument, "-c",
+                      "expected room for " + std::to_string(needed) + " tokens, found " +
+                          std::to_string(n_context));
+  }
+  return {};
+}
+
 Status run(const Options& o) {
   const std::vector<BenchTest> tests = tests_of(o);
+  LK_RETURN_IF_ERROR(check_context(tests, o.common.n_context));
   LK_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_engine(o.common));
   nlohmann::json all = nlohmann::json::array();
-  if (o.format == "md") print_header();
+  const bool text = o.format == "text" || o.format == "md";
+  if (text) print_header();
   Progress progress("bench", "runs");
   const int64_t n_runs = int64_t(tests.size() * o.caches.size()) * (o.repetitions + 1);
   int64_t n_done = 0;
@@ -112,7 +126,7 @@ Status run(const Options& o) {
       LK_ASSIGN(const BenchRecord record, measure(*engine, cache, test, o.repetitions, [&](int) {
                   if (!o.common.quiet) progress.update(++n_done, n_runs);
                 }));
-      if (o.format == "md") print_row(record, *engine);
+      if (text) print_row(record, *engine);
       if (o.format == "jsonl") std::cout << fields(record, *engine).dump() << std::endl;
       all.push_back(fields(record, *engine));
     }
@@ -135,6 +149,8 @@ void add_bench_command(CLI::App& program, Status& status) {
   command->add_option("--prefill", common.prefill, "Matrix products of prefill")
       ->check(CLI::IsMember({"auto", "integer", "bf16"}));
   command->add_flag("-q,--quiet", common.quiet, "No progress");
+  command->add_option("-c,--context", common.n_context, "Most tokens a test may take; 0: any")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--sinks", common.n_sinks, "First tokens kept exact");
   command->add_option("--window", common.n_window, "Recent tokens kept exact");
   add_basis_options(*command, common);
@@ -146,7 +162,7 @@ void add_bench_command(CLI::App& program, Status& status) {
   command->add_option("-r,--repetitions", options->repetitions, "Runs per test")
       ->check(CLI::Range(1, 10000));
   command->add_option("-o,--output", options->format, "Format of stdout")
-      ->check(CLI::IsMember({"md", "json", "jsonl"}));
+      ->check(CLI::IsMember({"text", "md", "json", "jsonl"}));
   command->callback([options, &status] { status = run(*options); });
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
 #include "apps/common/options.h"
@@ -43,7 +44,7 @@ class Conversation {
     std::string reply;
     const auto emit = [&](const std::string& piece) {
       reply += piece;
-      std::cout << piece << std::flush;
+      if (!options_.common.json()) std::cout << piece << std::flush;
     };
     engine::GenerateOptions options;
     options.sampler = options_.sampler;
@@ -56,7 +57,7 @@ class Conversation {
     LK_ASSIGN(const engine::GenerateResult result,
               engine::generate(session_, held_, fresh, options));
     emit(decoder.finish());
-    std::cout << std::endl;
+    print_end(result, reply);
     held_.insert(held_.end(), fresh.begin(), fresh.end());
     held_.insert(held_.end(), result.tokens.begin(), result.tokens.end());
     held_.resize(size_t(session_.n_tokens()));  // the last token was not fed
@@ -66,6 +67,16 @@ class Conversation {
   }
 
  private:
+  /// In JSON a line holds the whole answer.
+  void print_end(const engine::GenerateResult& result, const std::string& reply) const {
+    if (options_.common.json()) {
+      nlohmann::json fields = run_fields(result, session_.cache());
+      fields["text"] = reply;
+      std::cout << fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    }
+    std::cout << std::endl;
+  }
+
   /// The new rendering usually begins with all that is cached; at least one token must be fed.
   void keep_common_prefix(const std::vector<int32_t>& tokens) {
     size_t n = 0;

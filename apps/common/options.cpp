@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
@@ -16,7 +17,9 @@ namespace lowkey::apps {
 namespace {
 
 void add_engine_options(CLI::App& command, CommonOptions& o) {
-  command.add_option("-t,--threads", o.n_threads, "Threads; 0: all CPUs")->capture_default_str();
+  command.add_option("-t,--threads", o.n_threads, "Threads; 0: all CPUs")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_option("--isa", o.isa, "Kernel set by name (auto, avx512, avx2, scalar, ...)");
   command.add_flag("--exact", o.exact, "Float activations: slower, as close to f32 as it gets");
   command.add_flag("--fast", o.fast, "8-bit activations: faster prefill, less accurate");
@@ -28,7 +31,8 @@ void add_engine_options(CLI::App& command, CommonOptions& o) {
 }
 
 void add_cache_options(CLI::App& command, CommonOptions& o) {
-  command.add_option("-c,--context", o.n_context, "Context length in tokens");
+  command.add_option("-c,--context", o.n_context, "Context length in tokens; 0: the default")
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--cache", o.cache, "KV cache: f32 f16 bf16 q8_0 q4_0 q8_0h q4_0h")
       ->capture_default_str();
   add_basis_options(command, o);
@@ -36,6 +40,17 @@ void add_cache_options(CLI::App& command, CommonOptions& o) {
       ->check(CLI::NonNegativeNumber);
   command.add_option("--window", o.n_window, "Recent tokens kept exact")
       ->check(CLI::NonNegativeNumber);
+}
+
+/// Scripts pass the same options to every command, also to those that have no use for them.
+void accept_other_options(CLI::App& command, CommonOptions& o) {
+  const std::vector<CLI::Option*> own = command.get_options();
+  add_engine_options(command, o);
+  add_cache_options(command, o);
+  for (CLI::Option* option : command.get_options()) {
+    if (std::find(own.begin(), own.end(), option) != own.end()) continue;
+    option->group("Accepted by every command, without effect here");
+  }
 }
 
 }  // namespace
@@ -55,7 +70,7 @@ void add_common_options(CLI::App& command, CommonOptions& o, Uses uses) {
   command.add_option("-o,--output", o.output, "Format of stdout")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
-  if (uses == Uses::kModelOnly) return;
+  if (uses == Uses::kModelOnly) return accept_other_options(command, o);
   add_engine_options(command, o);
   if (uses == Uses::kCache) add_cache_options(command, o);
 }

@@ -36,6 +36,7 @@ void add_basis_options(CLI::App& command, CommonOptions& options);
 enum class Uses { kModelOnly, kEngine, kCache };
 
 /// Adds -m, -o and, for an engine, -t --isa --exact..., and, for a cache, -c --cache --sinks...
+/// What a command does not use it accepts all the same, so that options may be given to all alike.
 void add_common_options(CLI::App& command, CommonOptions& options, Uses uses);
 
 /// The model's file: a path, or a known model's name (then fetched into the cache folder).

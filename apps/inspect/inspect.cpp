@@ -1,6 +1,8 @@
-// `lowkey inspect`: what a model file holds.
+// `lowkey inspect`: what a model or basis file holds, and what a cache would cost.
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -8,7 +10,8 @@
 
 #include "apps/commands.h"
 #include "apps/common/options.h"
-#include "apps/common/report.h"
+#include "apps/inspect/basis.h"
+#include "engine/kv/cache.h"
 #include "models/model.h"
 
 namespace lowkey::apps {
@@ -17,7 +20,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  bool tensors = false;
+  bool details = false;
 };
 
 std::vector<const models::TensorView*> tensors_of(const models::Model& model) {
@@ -54,28 +57,62 @@ nlohmann::json describe(const models::Model& model, bool with_tensors) {
   }
   json["n_parameters"] = n_parameters;
   json["bytes_by_type"] = bytes_by_type;
-  const int64_t elements = int64_t{2} * c.n_layers * c.n_kv_heads * c.head_dim;
-  json["kv_elements_per_token"] = elements;
-  json["kv_bytes_per_token_f16"] = 2 * elements;
   return json;
+}
+
+/// What the cache of -c, --cache, --sinks and --window costs with this model.
+Status describe_cache(const Options& o, const models::ModelConfig& config, nlohmann::json& json) {
+  LK_ASSIGN(engine::CacheSpec spec, engine::parse_cache_type(o.common.cache));
+  spec.n_sinks = std::max(o.common.n_sinks, 0);
+  spec.n_window = std::max(o.common.n_window, 0);
+  const int64_t n = o.common.n_context > 0 ? o.common.n_context : config.n_context;
+  LK_ASSIGN(const engine::KvCache cache, engine::KvCache::create(config, spec, n, 1));
+  const engine::KvLayout& layout = cache.layout();
+  json.update({{"cache", engine::cache_name(spec)},
+               {"kv_elements_per_token", layout.n_elements},
+               {"kv_bytes_per_token", layout.coded_bytes_per_token},
+               {"bits_per_element", layout.bits_per_element()},
+               {"kv_bytes_at_context", layout.total_bytes(n)}});
+  return {};
+}
+
+Result<nlohmann::json> describe_model(const Options& o, const std::string& path) {
+  LK_ASSIGN(const models::Model model, models::load_model(path));
+  nlohmann::json json = describe(model, o.details);
+  LK_RETURN_IF_ERROR(describe_cache(o, model.config, json));
+  return json;
+}
+
+void print_details(const nlohmann::json& json) {
+  for (const auto& tensor : json.value("tensors", nlohmann::json::array())) {
+    fmt::print("{:40} {:6} {}\n", tensor["name"].get<std::string>(),
+               tensor["type"].get<std::string>(), tensor["shape"].dump());
+  }
+  int l = 0;
+  for (const auto& layer : json.value("layers", nlohmann::json::array())) {
+    const auto number = [&](const char* side, const char* key) {
+      return layer[side][key].get<double>();
+    };
+    fmt::print("layer {:3}  k {:.3f} bits, rank {:.1f}  v {:.3f} bits, rank {:.1f}\n", l++,
+               number("k", "bits"), number("k", "rank"), number("v", "bits"), number("v", "rank"));
+  }
 }
 
 Status run(const Options& o) {
   LK_ASSIGN(const std::string path, resolve_model(o.common));
-  LK_ASSIGN(const models::Model model, models::load_model(path));
-  const nlohmann::json json = describe(model, o.tensors);
+  const bool is_basis = std::filesystem::path(path).extension() == ".lkb";
+  LK_ASSIGN(const nlohmann::json json,
+            is_basis ? describe_basis(path, o.details) : describe_model(o, path));
   if (o.common.json()) {
-    std::cout << json.dump() << '\n';
+    std::cout << json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
     return {};
   }
   for (const auto& [key, value] : json.items()) {
-    if (key != "tensors") fmt::print("{:24} {}\n", key, value.dump());
+    if (key == "tensors" || key == "layers") continue;
+    const bool is_text = value.is_string();
+    fmt::print("{:24} {}\n", key, is_text ? value.get<std::string>() : value.dump());
   }
-  if (!o.tensors) return {};
-  for (const auto& tensor : json["tensors"]) {
-    fmt::print("{:40} {:6} {}\n", tensor["name"].get<std::string>(),
-               tensor["type"].get<std::string>(), tensor["shape"].dump());
-  }
+  print_details(json);
   return {};
 }
 
@@ -83,9 +120,10 @@ Status run(const Options& o) {
 
 void add_inspect_command(CLI::App& program, Status& status) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = program.add_subcommand("inspect", "Show what a file holds");
-  add_common_options(*command, options->common, Uses::kModelOnly);
-  command->add_flag("--tensors", options->tensors, "List every tensor");
+  CLI::App* command =
+      program.add_subcommand("inspect", "Show what a model or basis (.lkb) file holds");
+  add_common_options(*command, options->common, Uses::kCache);
+  command->add_flag("--tensors", options->details, "List every tensor, or every layer of a basis");
   command->callback([options, &status] { status = run(*options); });
 }
 

@@ -4,15 +4,18 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/commands.h"
 #include "apps/common/options.h"
 #include "apps/common/report.h"
 #include "apps/console/progress.h"
 #include "apps/console/stop.h"
+#include "apps/perplexity/base_file.h"
 #include "models/tokenizer/tokenizer.h"
 
 namespace lowkey::apps {
@@ -26,6 +29,7 @@ struct Options {
   bool kld = false;
   bool kld_exact = false;
   bool per_token = false;
+  std::string save_base;
 };
 
 Result<engine::PerplexityOptions> evaluation_options(const Options& o, const engine::Engine& engine,
@@ -89,6 +93,15 @@ void print_text(const engine::PerplexityResult& r, const engine::KvLayout& layou
   fmt::print("  same top p  {:.3f} %\n", 100.0 * d.same_top);
 }
 
+Result<BaseFile> create_base(const std::string& path, const engine::PerplexityOptions& options,
+                             std::span<const int32_t> tokens, int n_vocab) {
+  const int64_t available = int64_t(tokens.size()) / options.n_context;
+  const int64_t n =
+      options.n_chunks > 0 ? std::min<int64_t>(options.n_chunks, available) : available;
+  return BaseFile::create(path, options.n_context, n_vocab,
+                          tokens.first(size_t(n * options.n_context)));
+}
+
 Status run(const Options& o) {
   LK_ASSIGN(const std::string path, resolve_model(o.common));
   LK_ASSIGN(const models::Tokenizer tokenizer, models::tokenizer_for_model(path));
@@ -106,7 +119,13 @@ Status run(const Options& o) {
     if (!o.common.quiet) progress.update(done, total, fmt::format("ppl {:.4f}", ppl));
     return !stop_requested();
   };
+  std::optional<BaseFile> base;
+  if (!o.save_base.empty()) {
+    LK_ASSIGN(base, create_base(o.save_base, options, tokens, engine->config().n_vocab));
+    options.on_logits = [&](MatrixView<const float> logits) { return base->append(logits); };
+  }
   LK_ASSIGN(const engine::PerplexityResult result, engine::perplexity(*engine, tokens, options));
+  if (base) LK_RETURN_IF_ERROR(base->close());
   if (o.common.json()) {
     std::cout << fields(o, options, result, probe.layout()).dump() << '\n';
   } else {
@@ -130,6 +149,9 @@ void add_perplexity_command(CLI::App& program, Status& status) {
   command->add_flag("--kld-exact", options->kld_exact,
                     "As --kld, with float activations on the f32 cache's side");
   command->add_flag("--per-token", options->per_token, "JSON: also every position's NLL");
+  command->add_option("--save-base", options->save_base,
+                      "Write all log-probabilities to this file, as llama.cpp's "
+                      "--kl-divergence-base reads them");
   command->callback([options, &status] { status = run(*options); });
 }
 

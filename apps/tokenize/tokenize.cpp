@@ -26,12 +26,28 @@ void print_text(const models::Tokenizer& tokenizer, const std::vector<int32_t>& 
   }
 }
 
+Status print_decoded(const Options& o, const models::Tokenizer& tokenizer) {
+  for (const int32_t id : o.ids) {
+    if (id >= 0 && id < tokenizer.n_vocab()) continue;
+    return make_error(ErrorCode::kInvalidArgument, "--ids",
+                      "expected ids below " + std::to_string(tokenizer.n_vocab()) + ", found " +
+                          std::to_string(id));
+  }
+  const std::string text = tokenizer.decode(o.ids, true);
+  if (o.common.json()) {
+    const nlohmann::json fields = {{"n_tokens", o.ids.size()}, {"text", text}};
+    std::cout << fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  } else {
+    std::cout << text << std::flush;
+  }
+  return {};
+}
+
 Status run(const Options& o) {
   LK_ASSIGN(const std::string path, resolve_model(o.common));
   LK_ASSIGN(const models::Tokenizer tokenizer, models::tokenizer_for_model(path));
   if (!o.ids.empty()) {
-    std::cout << tokenizer.decode(o.ids, true) << std::flush;
-    return {};
+    return print_decoded(o, tokenizer);
   }
   LK_ASSIGN(const std::string text, read_prompt(o.text, o.file));
   LK_ASSIGN(const std::vector<int32_t> ids, tokenizer.encode(text, {o.special, false}));

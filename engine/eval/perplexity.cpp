@@ -49,8 +49,8 @@ class Evaluation {
       LK_RETURN_IF_ERROR(chosen_.feed(block, [&](int64_t at, MatrixView<const float> hidden) {
         // The scratch behind `hidden` is reused by logits(): keep the rows.
         hidden_.assign(hidden.data, hidden.data + hidden.rows * hidden.cols);
-        score_block(tokens, at, matrix<const float>(hidden_.data(), hidden.rows, hidden.cols));
-        return Status();
+        return score_block(tokens, at,
+                           matrix<const float>(hidden_.data(), hidden.rows, hidden.cols));
       }));
       if (first + block.size() == tokens.size()) break;
     }
@@ -80,7 +80,8 @@ class Evaluation {
   }
 
  private:
-  void score_block(std::span<const int32_t> tokens, int64_t first, MatrixView<const float> hidden) {
+  Status score_block(std::span<const int32_t> tokens, int64_t first,
+                     MatrixView<const float> hidden) {
     const int64_t begin = std::max(first, options_.n_context / 2);
     const int64_t end = std::min(first + hidden.rows, int64_t(tokens.size()) - 1);
     for (int64_t p = begin; p < end; p += kLogitRows) {
@@ -91,7 +92,11 @@ class Evaluation {
       chosen_.logits(rows(hidden.data), logits_.data());
       if (baseline_) baseline_->logits(rows(base_hidden_.data()), base_logits_.data());
       score_rows(tokens.subspan(size_t(p) + 1, size_t(n)));
+      if (!options_.on_logits) continue;
+      LK_RETURN_IF_ERROR(
+          options_.on_logits(matrix<const float>(logits_.data(), n, engine_.config().n_vocab)));
     }
+    return {};
   }
 
   void score_rows(std::span<const int32_t> next) {

@@ -19,6 +19,8 @@ struct PerplexityOptions {
   std::optional<int32_t> bos;         // put at the start of each chunk, if the model wants one
   std::optional<CacheSpec> baseline;  // set: also measure the divergence from this cache
   Precision baseline_precision = Precision::kDefault;
+  /// Given the chosen cache's logits [n, n_vocab] of all scored positions in order; an error stops.
+  std::function<Status(MatrixView<const float>)> on_logits;
   /// After each chunk: chunks done, chunks in all, perplexity so far; false stops.
   std::function<bool(int done, int total, double ppl)> progress;
 };

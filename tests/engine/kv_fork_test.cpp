@@ -90,6 +90,7 @@ TEST_P(KvForkTypes, AnySequenceEqualsItsReplay) {
   const CacheSpec spec = cache_spec(GetParam(), 4, 8);
   std::mt19937_64 random(6);
   std::vector<Branch> branches;
+  branches.reserve(4);  // references to branches live on while one is added
   branches.push_back({open(spec), {}});
   int n_forks = 0, n_cuts = 0;
   for (int step = 0; step < 60; ++step) {

@@ -74,12 +74,13 @@ AttendResult AttendCase::attend(const simd::KernelSet& set, int n_runs) const {
     const int begin = int(first * simd::kTileTokens);
     const int n = std::min(int(last) * simd::kTileTokens, shape_.n_tokens) - begin;
     const std::byte* tile = tiles_.data() + first * tile_stride_;
+    const std::byte* v = tile ? tile + k_bytes : nullptr;  // no tokens, no tiles
     std::vector<int32_t> from, to;
     for (int i = 0; i < shape_.n_queries; ++i) {
       from.push_back(std::clamp(begin_[i] - begin, 0, n));
       to.push_back(std::clamp(end_[i] - begin, 0, n));
     }
-    set.attend(shape_.type, {tile, tile + k_bytes, tile_stride_, n},
+    set.attend(shape_.type, {tile, v, tile_stride_, n},
                {q_.data(), from.data(), to.data(), shape_.n_queries, shape_.d_k, shape_.d_v},
                result.state());
   }

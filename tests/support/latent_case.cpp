@@ -41,7 +41,8 @@ LatentRunCase::LatentRunCase(const LatentPlan& k, const LatentPlan& v, int n_tok
                              uint32_t seed) {
   std::mt19937 random(seed);
   const int64_t k_bytes = latent_part_bytes(k), stride = k_bytes + latent_part_bytes(v);
-  bytes_.assign(size_t(ceil_div(n_tokens, kTileTokens) * stride), std::byte{0xff});
+  const int64_t n_bytes = ceil_div(n_tokens, kTileTokens) * stride;
+  bytes_.assign(size_t(n_bytes) + 1, std::byte{0xff});  // not null even if nothing is stored
   run_ = {bytes_.data(), bytes_.data() + k_bytes, stride, n_tokens};
   for (int t = 0; t < n_tokens; t += kTileTokens) {
     const int n = std::min(kTileTokens, n_tokens - t);

@@ -17,6 +17,8 @@ struct Isa {
   using Int = xsimd::batch<int32_t, Arch>;
   static constexpr int kLanes = int(Float::size);
 
+  /// Correctly rounded; xsimd's division is not on every set.
+  static Float divide(Float a, Float b) { return _mm512_div_ps(a, b); }
   /// a b + c in one rounding; xsimd's fma is two instructions for AVX-512.
   static Float mul_add(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
 

@@ -17,6 +17,8 @@ struct Isa {
   using Int = xsimd::batch<int32_t, Arch>;
   static constexpr int kLanes = int(Float::size);
 
+  /// Correctly rounded; xsimd's division on ARM is not.
+  static Float divide(Float a, Float b) { return vdivq_f32(a, b); }
   /// a b + c in one rounding; xsimd's fma is two instructions for AVX-512.
   static Float mul_add(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
 

@@ -36,16 +36,17 @@ uint8_t quantize_latent(const CoordTable& table, const float* z, int n_coords, i
   std::fill(level + n_coords, level + table.n_padded, 0.0f);
   Float ratio(0.0f);
   for (int i = 0; i < table.n_padded; i += kLanes) {
-    const Float x = Float::load_aligned(level + i) / Float::load_aligned(table.step + i);
+    const Float x =
+        Ops::divide(Float::load_aligned(level + i), Float::load_aligned(table.step + i));
     x.store_aligned(level + i);
-    const Float value = xsimd::abs(x) / Float::load_aligned(table.half + i);
+    const Float value = Ops::divide(xsimd::abs(x), Float::load_aligned(table.half + i));
     ratio = xsimd::select(value > ratio, value, ratio);
   }
   const uint8_t gain_code = latent_gain_code(Ops::max_of(ratio));
   const Float gain(latent_gain(gain_code));
   for (int i = 0; i < table.n_padded; i += kLanes) {
     const Float half = Float::load_aligned(table.half + i);
-    Float x = xsimd::floor(Float::load_aligned(level + i) / gain);
+    Float x = xsimd::floor(Ops::divide(Float::load_aligned(level + i), gain));
     x = xsimd::select(x > -half, x, -half);
     x = xsimd::select(x > half - Float(1.0f), half - Float(1.0f), x);
     xsimd::to_int(x + half).store_aligned(codes + i);

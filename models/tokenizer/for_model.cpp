@@ -9,13 +9,13 @@ namespace lowkey::models {
 
 Result<Tokenizer> tokenizer_for_model(const std::string& model_path) {
   const std::filesystem::path path(model_path);
-  if (path.extension() == ".gguf") {
-    LK_ASSIGN(const auto file, gguf::open(model_path));
-    return tokenizer_from_gguf(file.metadata());
-  }
   std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(path, ignored);
-  return tokenizer_from_folder((is_folder ? path : path.parent_path()).string());
+  if (std::filesystem::is_directory(path, ignored)) return tokenizer_from_folder(model_path);
+  if (path.extension() == ".safetensors") {
+    return tokenizer_from_folder(path.parent_path().string());
+  }
+  LK_ASSIGN(const auto file, gguf::open(model_path));  // as load_model does, whatever its name is
+  return tokenizer_from_gguf(file.metadata());
 }
 
 }  // namespace lowkey::models

@@ -26,11 +26,15 @@ enum class KvType : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0 };
 /// Bytes of one token's head vector of d coordinates; the same for K and V.
 constexpr int64_t kv_row_bytes(KvType type, int64_t d) {
   switch (type) {
-    case KvType::kF32: return 4 * d;
+    case KvType::kF32:
+      return 4 * d;
     case KvType::kF16:
-    case KvType::kBF16: return 2 * d;
-    case KvType::kQ8_0: return d + d / 32 * 2;
-    case KvType::kQ4_0: return d / 2 + d / 32 * 2;
+    case KvType::kBF16:
+      return 2 * d;
+    case KvType::kQ8_0:
+      return d + d / 32 * 2;
+    case KvType::kQ4_0:
+      return d / 2 + d / 32 * 2;
   }
   return 0;
 }

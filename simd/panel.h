@@ -41,11 +41,16 @@ struct PanelFormat {
 /// Bytes of the code vectors of one block (quantised types).
 constexpr int64_t code_bytes(PanelType type) {
   switch (type) {
-    case PanelType::kU4: return 256;
-    case PanelType::kU5: return 320;
-    case PanelType::kU6: return 384;
-    case PanelType::kU8: return 512;
-    default: return 0;
+    case PanelType::kU4:
+      return 256;
+    case PanelType::kU5:
+      return 320;
+    case PanelType::kU6:
+      return 384;
+    case PanelType::kU8:
+      return 512;
+    default:
+      return 0;
   }
 }
 
@@ -77,11 +82,11 @@ struct PanelMatrix {
 /// kernels that are given lo == nullptr use hi alone: x ~ scale * 128 * hi.
 struct Activations {
   int64_t n_tokens = 0;
-  int64_t n_cols = 0;        // multiple of 32
-  int8_t* hi = nullptr;      // [n_tokens, n_cols]
-  int8_t* lo = nullptr;      // [n_tokens, n_cols] or nullptr
-  float* scale = nullptr;    // [n_tokens, n_cols / 32]
-  int32_t* sum = nullptr;    // [n_tokens, n_cols / 16]: sums of 128 hi + lo over 16 columns
+  int64_t n_cols = 0;      // multiple of 32
+  int8_t* hi = nullptr;    // [n_tokens, n_cols]
+  int8_t* lo = nullptr;    // [n_tokens, n_cols] or nullptr
+  float* scale = nullptr;  // [n_tokens, n_cols / 32]
+  int32_t* sum = nullptr;  // [n_tokens, n_cols / 16]: sums of 128 hi + lo over 16 columns
 };
 
 }  // namespace lowkey::simd

@@ -5,8 +5,8 @@
 
 namespace lowkey::simd {
 
-#define LK_DECLARE_SET(ns) \
-  namespace ns {           \
+#define LK_DECLARE_SET(ns)       \
+  namespace ns {                 \
   const KernelSet& kernel_set(); \
   }
 LK_DECLARE_SET(scalar)
@@ -50,10 +50,10 @@ Result<const KernelSet*> select_kernel_set(std::string_view name) {
     known |= name == set->name;
     if (runs) runnable += (runnable.empty() ? "" : ", ") + std::string(set->name);
   }
-  return make_error(ErrorCode::kInvalidArgument, where,
-                    std::string(known ? "this CPU or system cannot run kernel set '"
-                                      : "unknown kernel set '") +
-                        std::string(name) + "'; expected one of: auto, " + runnable);
+  return make_error(
+      ErrorCode::kInvalidArgument, where,
+      std::string(known ? "this CPU or system cannot run kernel set '" : "unknown kernel set '") +
+          std::string(name) + "'; expected one of: auto, " + runnable);
 }
 
 }  // namespace lowkey::simd

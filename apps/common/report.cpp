@@ -21,10 +21,11 @@ std::string describe_run(const engine::GenerateResult& r, const engine::KvCache&
   // The first generated token comes out of the prompt's last step.
   const int64_t n_steps = std::max<int64_t>(int64_t(r.tokens.size()) - 1, 0);
   return fmt::format(
-      "prompt {} tokens {:.1f}/s, generated {} tokens {:.1f}/s, KV cache {} ({:.0f} B/token, {})",
+      "prompt {} tokens {:.1f}/s, generated {} tokens {:.1f}/s, KV cache {} ({:.0f} B/token, {}){}",
       r.n_prompt, rate(r.n_prompt, r.prompt_seconds), r.tokens.size(),
       rate(n_steps, r.decode_seconds), format_bytes(double(cache.used_bytes())),
-      cache.layout().coded_bytes_per_token, engine::cache_name(cache.spec()));
+      cache.layout().coded_bytes_per_token, engine::cache_name(cache.spec()),
+      r.context_full ? "; the context is full, a larger -c makes room" : "");
 }
 
 nlohmann::json run_fields(const engine::GenerateResult& r, const engine::KvCache& cache) {

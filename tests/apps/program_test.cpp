@@ -135,6 +135,13 @@ TEST_F(ProgramTest, RunPrintsOnlyTheTextAndTheSeedGivesIt) {
   EXPECT_EQ(lowkey(run + Words{"--low-memory"}).out, first.out);
 }
 
+TEST_F(ProgramTest, AFullContextIsSaid) {
+  const Outcome outcome =
+      lowkey({"run", "-m", model_, "-t", "1", "-p", "ab", "--raw", "-c", "6", "--temp", "0"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("the context is full"), std::string::npos) << outcome.err;
+}
+
 TEST_F(ProgramTest, PerplexityHasTheFieldsThatScriptsRead) {
   const Outcome outcome = lowkey({"perplexity", "-m", model_, "-f", text_, "-c", "128", "--cache",
                                   "q4_0", "--kld-exact", "-o", "json"});

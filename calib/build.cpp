@@ -125,6 +125,20 @@ void set_widths(BasisFile& file, const Allocation& allocation) {
   file.bits_per_element = double(allocation.bits) / double(elements_per_token(file));
 }
 
+// Bits per key below which a fast pair's mean is not worth the kernels' time.
+constexpr double kCheapPairBits = 0.3;
+
+Result<Basis> solve_keys(const LayerStatistics& statistics, const ProblemOptions& options,
+                         const Method& method, int head) {
+  LK_ASSIGN(const Problem keys, key_problem(statistics, options, head));
+  LK_ASSIGN(Basis basis, method.solve(keys));
+  if (options.centring != Centring::kRotary) return basis;
+  const std::vector<int> left_in = cheap_pairs(basis, options.rotary, kCheapPairBits);
+  if (left_in.empty()) return basis;
+  LK_ASSIGN(const Problem without, key_problem(statistics, options, head, left_in));
+  return method.solve(without);
+}
+
 Error refused(std::string what) {
   return make_error(ErrorCode::kInvalidArgument, "rank of latents", std::move(what));
 }
@@ -138,8 +152,7 @@ Result<models::LayerBasis> build_layer(const LayerStatistics& statistics,
   const int n = statistics.plan.joint ? 1 : statistics.shape.n_kv_heads;
   models::LayerBasis layer;
   for (int head = 0; head < n; ++head) {
-    LK_ASSIGN(const Problem keys, key_problem(statistics, problem, head));
-    LK_ASSIGN(const Basis k, options.method->solve(keys));
+    LK_ASSIGN(const Basis k, solve_keys(statistics, problem, *options.method, head));
     LK_ASSIGN(const Problem values, value_problem(statistics, problem, head));
     LK_ASSIGN(const Basis v, options.method->solve(values));
     note(k, report);

@@ -7,6 +7,7 @@
 #include "base/tasks.h"
 #include "calib/tap/collect.h"
 #include "calib/tap/sensitivity.h"
+#include "engine/kv/chunk_table.h"
 #include "models/model_hash.h"
 
 namespace lowkey::calib {
@@ -55,7 +56,9 @@ BuildOptions build_options(const engine::Engine& engine, const CalibrateOptions&
   build.problem.centring = o.centring == "none"   ? Centring::kNone
                            : o.centring == "mean" ? Centring::kMean
                                                   : Centring::kRotary;
-  build.problem.rotary = {engine.config().rope.n_rot, engine.config().rope.neighbours};
+  const models::RopeConfig& rope = engine.config().rope;
+  build.problem.rotary = {rope.n_rot, rope.neighbours,
+                          engine::fast_pairs(engine::rope_frequencies(rope))};
   const bool rank_only = o.keep > 0 || o.rank_k > 0 || o.rank_v > 0;
   build.order = rank_only ? CoordinateOrder::kMethod : CoordinateOrder::kImportance;
   return build;

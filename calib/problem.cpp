@@ -1,5 +1,8 @@
 #include "calib/problem.h"
 
+#include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -30,11 +33,16 @@ Vector unrotated_mean(const Matrix& key_phase, const Vector& mean, const Rotary&
 }
 
 /// Second moment of k - R_n mu from the moments of [k, phase].
-void centre_rotary(const Gram& keys, const Rotary& rotary, Problem& problem) {
+void centre_rotary(const Gram& keys, const Rotary& rotary, std::span<const int> left_in,
+                   Problem& problem) {
   const int d = keys.dim() - rotary.n_rot;
   const Matrix moment = keys.moment();
   const Vector mean = keys.mean();
   problem.mean = unrotated_mean(moment.topRightCorner(d, rotary.n_rot), mean.head(d), rotary);
+  for (const int i : left_in) {
+    const auto [a, b] = pair_of(rotary, i);
+    problem.mean(a) = problem.mean(b) = 0;
+  }
   Vector still = problem.mean;
   still.head(rotary.n_rot).setZero();
   Matrix residual(d, keys.dim());  // k - R_n mu + still = residual [k, phase]
@@ -44,8 +52,11 @@ void centre_rotary(const Gram& keys, const Rotary& rotary, Problem& problem) {
                        still * left.transpose() + still * still.transpose();
 }
 
-void centre_keys(const Gram& keys, const ProblemOptions& options, int d, Problem& problem) {
-  if (options.centring == Centring::kRotary) return centre_rotary(keys, options.rotary, problem);
+void centre_keys(const Gram& keys, const ProblemOptions& options, std::span<const int> left_in,
+                 int d, Problem& problem) {
+  if (options.centring == Centring::kRotary) {
+    return centre_rotary(keys, options.rotary, left_in, problem);
+  }
   const Vector mean = keys.mean().head(d);
   problem.covariance = keys.moment().topLeftCorner(d, d);
   problem.mean = Vector::Zero(d);
@@ -112,7 +123,30 @@ Matrix rotation_of_phase(const Vector& mu, const Rotary& rotary) {
   return out;
 }
 
-Result<Problem> key_problem(const LayerStatistics& s, const ProblemOptions& options, int head) {
+std::vector<int> cheap_pairs(const Basis& basis, const Rotary& rotary, double bits) {
+  const Eigen::Index d = basis.encoder.rows(), n_stored = 3 * d / 4;
+  std::vector<Eigen::Index> order(static_cast<size_t>(d));
+  std::iota(order.begin(), order.end(), Eigen::Index{0});
+  const Vector importance = basis.variances.cwiseProduct(basis.costs);
+  std::ranges::stable_sort(
+      order, [&](Eigen::Index x, Eigen::Index y) { return importance(x) > importance(y); });
+  std::vector<int> cheap;
+  for (int i = 0; i < rotary.n_fast; ++i) {
+    const auto [a, b] = pair_of(rotary, i);
+    const double energy = std::pow(basis.mean(a), 2) + std::pow(basis.mean(b), 2);
+    double saved = 0;
+    for (Eigen::Index c = 0; c < n_stored; ++c) {
+      const auto row = basis.encoder.row(order[size_t(c)]);
+      const double added = energy * (row(a) * row(a) + row(b) * row(b)) / 2;
+      saved += 0.5 * std::log2(1 + added / std::max(basis.variances(order[size_t(c)]), 1e-30));
+    }
+    if (saved < bits) cheap.push_back(i);
+  }
+  return cheap;
+}
+
+Result<Problem> key_problem(const LayerStatistics& s, const ProblemOptions& options, int head,
+                            std::span<const int> left_in) {
   LK_RETURN_IF_ERROR(check_options(s, options, head));
   const MomentSet& set = options.second_order ? s.weighted : s.plain;
   const auto& keys = options.pre_rope ? set.k_pre : set.k;
@@ -120,7 +154,7 @@ Result<Problem> key_problem(const LayerStatistics& s, const ProblemOptions& opti
   const int n = s.plan.joint ? s.shape.n_kv_heads : 1, d = s.shape.head_dim;
   Problem problem;
   problem.side = Side::kKeys;
-  centre_keys(keys[size_t(head)], options, n * d, problem);
+  centre_keys(keys[size_t(head)], options, left_in, n * d, problem);
   problem.metric = block_diagonal(n, d, [&](int i) {
     const Gram& own = queries[size_t(head + i)];
     // Sums, not means: heads with more weight count more.

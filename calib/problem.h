@@ -1,6 +1,9 @@
 // From the statistics of a layer to the problems that methods solve.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "calib/objective/method.h"
 #include "calib/statistics.h"
 
@@ -17,6 +20,9 @@ enum class Centring {
 struct Rotary {
   int n_rot = 0;            // leading coordinates of a head that turn
   bool neighbours = false;  // pairs (2i, 2i+1), else (i, i + n_rot / 2)
+  // Leading pairs that turn fast: the kernels pay for each of them what all slow pairs together
+  // cost a quarter of, so their mean is left in keys that gain little by its absence.
+  int n_fast = 0;
 };
 
 struct ProblemOptions {
@@ -31,11 +37,17 @@ struct ProblemOptions {
 };
 
 /// The problem of KV head `head` (0 if the statistics are joint). kInvalidArgument if the
-/// statistics were not gathered for these options.
+/// statistics were not gathered for these options. With rotary centring the pairs `left_in` keep
+/// their mean.
 Result<Problem> key_problem(const LayerStatistics& statistics, const ProblemOptions& options,
-                            int head);
+                            int head, std::span<const int> left_in = {});
 Result<Problem> value_problem(const LayerStatistics& statistics, const ProblemOptions& options,
                               int head);
+
+/// The fast pairs whose mean takes up less than `bits` of a key in a code on `basis`, the solution
+/// of a problem with all of the mean taken out: sum over the coordinates that a code of 2 to 3 bits
+/// stores of log2(1 + what the mean adds to the variance / variance) / 2.
+std::vector<int> cheap_pairs(const Basis& basis, const Rotary& rotary, double bits);
 
 /// B with R_n mu = B phase_n + (the coordinates of mu that do not turn); phase_n = cos, then sin.
 /// mu [d]; result [d, n_rot].

@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "simd/kv_tile.h"
+#include "simd/latent_run.h"
 #include "simd/latent_tile.h"
 #include "simd/panel.h"
 
@@ -78,9 +79,9 @@ struct KernelSet {
   /// Flash attention on the integer codes, adding to the same state as `attend` does (segments of
   /// exact and of compressed tokens in any order). queries.q = softmax scale * D_K^T q; the first
   /// k.n_coords of its d_k entries are used. out [n_queries, d_v] receives z^ sums of the first
-  /// v.n_coords coordinates. run.k, run.v point to parts of latent tiles.
-  void (*latent_attend)(const LatentPlan& k, const LatentPlan& v, const KvRun& run,
-                        const QueryBlock& queries, const AttendState& state);
+  /// v.n_coords coordinates. The runs' k, v point to parts of latent tiles.
+  void (*latent_attend)(const LatentRuns& tiles, const QueryBlock& queries,
+                        const AttendState& state);
 };
 
 /// F(op) for every op, in the order of the table.

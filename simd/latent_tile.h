@@ -78,21 +78,24 @@ constexpr float kLatentGainFraction[16] = {
     0x1.4bfdaep+0f, 0x1.5ab07ep+0f, 0x1.6a09e6p+0f, 0x1.7a1148p+0f, 0x1.8ace54p+0f, 0x1.9c4918p+0f,
     0x1.ae89fap+0f, 0x1.c199bep+0f, 0x1.d5818ep+0f, 0x1.ea4afap+0f};
 
-/// Gain of a code byte: 2^(code / 16), 1 to 62757.
+/// Gain of a code byte: 2^(code / 16), 1 to 60097.
 [[gnu::always_inline]] inline float latent_gain(uint8_t code) {
   const uint32_t bits = std::bit_cast<uint32_t>(kLatentGainFraction[code & 15]);
   return std::bit_cast<float>(bits + (uint32_t{code} >> 4 << 23));
 }
 
-/// Code of the smallest gain >= ratio (0 if ratio <= 1 or not a number, at most 255).
+/// In place of a key's gain: the token is kept exact elsewhere, its codes are not to be read.
+constexpr std::byte kLatentHidden{255};
+
+/// Code of the smallest gain >= ratio (0 if ratio <= 1 or not a number, at most 254).
 [[gnu::always_inline]] inline uint8_t latent_gain_code(float ratio) {
   if (!(ratio > 1.0f)) return 0;
-  if (ratio >= 0x1p16f) return 255;
+  if (ratio >= 0x1p15f) return 254;
   const uint32_t bits = std::bit_cast<uint32_t>(ratio);
   const float fraction = std::bit_cast<float>((bits & 0x7fffff) | 0x3f800000);
   uint32_t code = ((bits >> 23) - 127) * 16;
   for (float entry : kLatentGainFraction) code += entry < fraction;
-  return uint8_t(code < 255 ? code : 255);
+  return uint8_t(code < 254 ? code : 254);
 }
 
 enum class LatentSide : uint8_t { kK, kV };

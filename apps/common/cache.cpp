@@ -28,7 +28,7 @@ Result<engine::CacheSpec> latent_spec(const CommonOptions& o, const engine::Engi
   LK_RETURN_IF_ERROR(models::match_model(file, models::model_hash(engine.model()), path));
   if (o.bits > 0) LK_RETURN_IF_ERROR(calib::reallocate(file, o.bits));
   engine::CacheSpec spec;
-  auto code = engine::latent_code(file);
+  auto code = engine::latent_code(file, engine.config());
   if (code.ok()) {
     spec.latent = std::move(code).value();
   } else {

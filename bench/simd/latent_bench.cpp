@@ -71,8 +71,8 @@ void latent_attend(benchmark::State& bench, const simd::KernelSet* set, int n_qu
   for (auto _ : bench) {
     for (int64_t i = 0; i < n_runs; ++i) {
       const std::byte* tile = cache.data() + i * n_tiles * layer.tile_bytes();
-      set->latent_attend(layer.k, layer.v,
-                         {tile, tile + latent_part_bytes(layer.k), layer.tile_bytes(), n_tokens},
+      const simd::KvRun run{tile, tile + latent_part_bytes(layer.k), layer.tile_bytes(), n_tokens};
+      set->latent_attend({layer.k, layer.v, &run, 1, nullptr},
                          {q.data(), begin.data(), end.data(), n_queries, kHeadSize, kHeadSize},
                          {max.data(), sum.data(), out.data()});
     }

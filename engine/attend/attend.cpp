@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "engine/attend/split.h"
-#include "engine/kv/latent_code.h"
 
 namespace lowkey::engine {
 
@@ -15,14 +14,25 @@ using simd::AttendState;
 using simd::KvRun;
 using simd::QueryBlock;
 
+/// Queries of a block, and what the turned mean of the keys gives to their scores (or no rows).
+struct Queries {
+  MatrixView<const float> q;             // [n, n_heads * head_dim]
+  MatrixView<const float> mean_weights;  // [n, n_heads * n_weights]
+};
+
 /// One thread's view of one task: some queries of one KV head, and the state they share.
 class Worker {
  public:
-  Worker(const Context& context, const AttendShape& shape, const KvCache& cache, int layer)
-      : context_(context), shape_(shape), cache_(cache), layer_(layer) {}
+  Worker(const Context& context, const AttendShape& shape, const AttendBlock& block)
+      : context_(context),
+        shape_(shape),
+        cache_(block.cache),
+        rope_(block.rope),
+        layer_(block.layer) {}
 
-  void run(const AttendTask& task, MatrixView<const float> q, AttendState state) {
-    gather(task, q);
+  void run(const AttendTask& task, const Queries& queries, AttendState state) {
+    gather(task, queries.q);
+    if (queries.mean_weights.rows > 0) gather_mean(task, queries.mean_weights);
     state_ = state;
     const int n = n_queries(task);
     std::fill_n(state.max, n, -std::numeric_limits<float>::infinity());
@@ -63,48 +73,91 @@ class Worker {
     }
   }
 
+  /// The same of the mean's weights: all of them, then the constants.
+  void gather_mean(const AttendTask& task, MatrixView<const float> weights) {
+    const float scale = 1.0f / std::sqrt(float(shape_.head_dim));
+    const int n = n_queries(task), group = shape_.group();
+    const int n_weights = cache_.latent_space()->n_weights(), n_rot = n_weights - 1;
+    mean_.resize(size_t(n) * size_t(n_weights));
+    for (int i = 0; i < n; ++i) {
+      const float* row = weights.row(task.positions.begin - cache_.n_tokens() + i / group) +
+                         (task.head * group + i % group) * n_weights;
+      for (int c = 0; c < n_rot; ++c) mean_[size_t(i * n_rot + c)] = row[c] * scale;
+      mean_[size_t(n * n_rot + i)] = row[n_rot] * scale;
+    }
+  }
+
   /// Lets every query see its `visible(m)`, cut to `part`, of one source.
   template <class Visible>
   void scan(const AttendTask& task, const KvCache::Source& source, Range part, Visible visible) {
     const Range oldest = visible(task.positions.begin), newest = visible(task.positions.end - 1);
     int64_t begin = std::max(oldest.begin, part.begin);
     const int64_t end = std::min(newest.end, part.end);
-    while (begin < end) {
-      const auto piece = source.store->piece(task.head, begin, end);
-      see(task, source, piece, {begin, piece.end}, visible);
-      begin = piece.end;
+    runs_.clear();
+    int64_t first = 0;
+    for (int64_t at = begin; at < end;) {
+      const auto piece = source.store->piece(task.head, at, end);
+      if (runs_.empty()) first = piece.first;
+      runs_.push_back(piece.run);
+      at = piece.end;
+      if (source.latent) continue;  // whose kernel takes all runs at once
+      see(task, source, {piece.first, begin, at}, visible);
+      runs_.clear();
+      begin = at;
     }
+    if (!runs_.empty()) see(task, source, {first, begin, end}, visible);
   }
 
+  /// Tokens [begin, end) of a source, which `runs_` hold from position `first` on.
+  struct Stretch {
+    int64_t first, begin, end;
+  };
+
   template <class Visible>
-  void see(const AttendTask& task, const KvCache::Source& source, const TileStore::Piece& piece,
-           Range part, Visible visible) {
+  void see(const AttendTask& task, const KvCache::Source& source, const Stretch& part,
+           Visible visible) {
     const int n = n_queries(task), group = shape_.group();
     begin_.resize(size_t(n));
     end_.resize(size_t(n));
     for (int i = 0; i < n; ++i) {
       const Range seen = visible(task.positions.begin + i / group);
       const int64_t from = std::clamp(seen.begin, part.begin, part.end);
-      begin_[size_t(i)] = int32_t(from - piece.first);
-      end_[size_t(i)] = int32_t(std::clamp(seen.end, from, part.end) - piece.first);
+      begin_[size_t(i)] = int32_t(from - part.first);
+      end_[size_t(i)] = int32_t(std::clamp(seen.end, from, part.end) - part.first);
     }
     const int d = shape_.head_dim;
     const QueryBlock block{q_.data(), begin_.data(), end_.data(), n, d, d};
     if (source.latent) {
-      const size_t at = source.latent->index(source.layer, task.head);
-      context_.kernels->latent_attend(source.latent->k[at].plan(), source.latent->v[at].plan(),
-                                      piece.run, block, state_);
+      see_latents(task, source, part.first, block);
     } else {
-      context_.kernels->attend(source.type, piece.run, block, state_);
+      context_.kernels->attend(source.type, runs_[0], block, state_);
     }
+  }
+
+  void see_latents(const AttendTask& task, const KvCache::Source& source, int64_t first,
+                   const QueryBlock& block) {
+    const LatentCode& code = *source.latent;
+    const size_t at = code.index(source.layer, task.head);
+    simd::LatentRuns tiles{code.k[at].plan(), code.v[at].plan(), runs_.data(), int(runs_.size()),
+                           nullptr};
+    simd::TurnedMean mean;
+    if (code.phases) {
+      const float* weights = mean_.data();
+      mean = {&code.phases->phases(), rope_.row(first), weights,
+              weights + block.n_queries * rope_.n_rot()};
+      tiles.mean = &mean;
+    }
+    context_.kernels->latent_attend(tiles, block, state_);
   }
 
   const Context& context_;
   const AttendShape& shape_;
   const KvCache& cache_;
+  const RopeTable& rope_;
   int layer_;
   AttendState state_;
-  std::vector<float> q_;
+  std::vector<float> q_, mean_;
+  std::vector<KvRun> runs_;
   std::vector<int32_t> begin_, end_;
 };
 
@@ -135,20 +188,35 @@ void merge(const AttendShape& shape, const AttendPlan& plan, const AttendTask& t
   }
 }
 
+/// The queries in the cache's space, where attention takes place.
+Queries enter_space(const Context& context, const AttendShape& shape, const AttendBlock& block,
+                    AttendScratch& scratch) {
+  const MatrixView<float> q = block.q;
+  const MatrixView<const float> rows{q.data, q.rows, q.cols, q.stride};
+  Queries queries{rows, {}};
+  const LatentSpace* latents = block.cache.latent_space();
+  if (latents && latents->mean_turns()) {
+    const int64_t cols = int64_t{shape.n_heads} * latents->n_weights();
+    scratch.mean_weights.resize(size_t(q.rows * cols));
+    const auto weights = matrix(scratch.mean_weights.data(), q.rows, cols);
+    latents->mean_weights(block.layer, rows, weights);
+    queries.mean_weights = {weights.data, weights.rows, weights.cols, weights.stride};
+  }
+  if (block.cache.space()) block.cache.space()->queries(context, block.layer, q);
+  return queries;
+}
+
 }  // namespace
 
 void attend(const Context& context, const AttendShape& shape, const AttendBlock& block,
             AttendScratch& scratch) {
   const KvCache& cache = block.cache;
-  const MatrixView<float> q = block.q;
-  const int layer = block.layer;
-  if (cache.space()) cache.space()->queries(context, layer, q);
+  const Queries queries = enter_space(context, shape, block, scratch);
   const int64_t first = cache.n_tokens();
-  const AttendPlan plan = plan_attention(shape, first, q.rows);
+  const AttendPlan plan = plan_attention(shape, first, block.q.rows);
   scratch.partials.resize(size_t(plan.n_tasks() * plan.partial_floats));
-  const MatrixView<const float> queries{q.data, q.rows, q.cols, q.stride};
   context.team->parallel_for(plan.n_tasks(), 1, [&](Range tasks, int) {
-    Worker worker(context, shape, cache, layer);
+    Worker worker(context, shape, block);
     for (int64_t i = tasks.begin; i < tasks.end; ++i) {
       const AttendTask task = plan.task(i);
       worker.run(
@@ -162,7 +230,7 @@ void attend(const Context& context, const AttendShape& shape, const AttendBlock&
             scratch.partials.data() + g * plan.n_splits * plan.partial_floats, first, block.out);
     }
   });
-  if (cache.space()) cache.space()->outputs(context, layer, block.out);
+  if (cache.space()) cache.space()->outputs(context, block.layer, block.out);
 }
 
 }  // namespace lowkey::engine

@@ -19,12 +19,14 @@ struct AttendShape {
 
 class AttendScratch {
  public:
-  std::vector<float> partials;  // of all tasks: max, sum, out
+  std::vector<float> partials;      // of all tasks: max, sum, out
+  std::vector<float> mean_weights;  // of all queries, where the mean of keys turns
 };
 
 /// A block of queries of one layer, in work in `cache`.
 struct AttendBlock {
   const KvCache& cache;
+  const RopeTable& rope;
   int layer = 0;
   MatrixView<float> q;    // [n, n_heads * head_dim], carried into the cache's space in place
   MatrixView<float> out;  // [n, n_heads * head_dim]

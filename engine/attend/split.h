@@ -10,8 +10,9 @@
 
 namespace lowkey::engine {
 
-constexpr int kQueryTokens = 32;   // tokens of a query block
-constexpr int kSplitTokens = 512;  // cached tokens per split when one block of queries stands alone
+constexpr int kQueryTokens = 32;  // tokens of a query block
+constexpr int kSplitTokens =
+    1024;  // cached tokens per split when one block of queries stands alone
 
 struct AttendTask {
   int head = 0;            // KV head

@@ -37,9 +37,9 @@ void Decoder::attention(int index, Step& s) const {
   norm_rows(s.context, read(s.x), w.attn_norm, config_.norm_eps, s.normed);
   w.qkv.apply(s.context, read(s.normed), scratch.activations, {s.q.data, s.q.stride, false});
   prepare_heads(index, s);
-  s.cache.write(s.context, index, s.k, s.v);
+  s.cache.write(s.context, index, s.rope, s.k, s.v);
   const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
-  attend(s.context, shape, {s.cache, index, s.q, s.attended}, scratch.attend);
+  attend(s.context, shape, {s.cache, s.rope, index, s.q, s.attended}, scratch.attend);
   s.cache.retain_recent(s.context, index, s.k, s.v);
   w.o.apply(s.context, read(s.attended), scratch.activations, {s.x.data, s.x.stride, true});
 }

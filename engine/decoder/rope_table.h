@@ -17,6 +17,7 @@ class RopeTable {
   /// Makes positions [0, n) available. Not to be called while rows are in use.
   void reserve(int64_t n);
   /// cos [n_rot / 2], then sin [n_rot / 2], of one position.
+  int n_rot() const { return n_rot_; }
   const float* row(int64_t position) const { return table_.data() + position * n_rot_; }
 
  private:

@@ -4,8 +4,6 @@
 #include <cstring>
 #include <string>
 
-#include "engine/kv/latent_code.h"
-
 namespace lowkey::engine {
 
 using simd::kTileTokens;
@@ -75,7 +73,10 @@ Result<KvCache> KvCache::create(const models::ModelConfig& config, const CacheSp
   cache.n_context_ = n_context;
   cache.n_batch_ = n_batch;
   if (spec.hadamard) cache.space_ = hadamard_space(config.head_dim);
-  if (spec.latent) cache.space_ = latent_space(spec.latent);
+  if (spec.latent) {
+    cache.latent_space_ = std::make_shared<const LatentSpace>(spec.latent, config.rope);
+    cache.space_ = cache.latent_space_;
+  }
   const auto exact = full_shapes(cache.exact_type_, config.n_kv_heads, config.head_dim);
   for (int l = 0; l < config.n_layers; ++l) {
     Layer layer;
@@ -86,9 +87,9 @@ Result<KvCache> KvCache::create(const models::ModelConfig& config, const CacheSp
     cache.layers_.push_back(std::move(layer));
   }
   if (spec.n_window > 0) cache.block_ = TileStore::ring(exact, n_batch + kTileTokens);
-  if (spec.codec) {
+  if (spec.codec || spec.latent) {
     const int64_t n = int64_t{2} * n_batch * config.n_kv_heads * config.head_dim;
-    LK_ASSIGN(cache.codec_rows_, Buffer<float>::allocate(n, "research code"));
+    LK_ASSIGN(cache.coded_rows_, Buffer<float>::allocate(n, "rows to be coded"));
   }
   return cache;
 }
@@ -129,20 +130,29 @@ int64_t KvCache::recent_begin(int64_t position) const {
   return std::max({position - spec_.n_window + 1, exact_from_, n_sinks()});
 }
 
-void KvCache::write(const Context& context, int layer, MatrixView<float> k, MatrixView<float> v) {
+MatrixView<float> KvCache::copy_rows(MatrixView<float> rows, int64_t offset) {
+  const auto copy = matrix(coded_rows_.data() + offset, rows.rows, rows.cols);
+  for (int64_t i = 0; i < rows.rows; ++i) std::copy_n(rows.row(i), rows.cols, copy.row(i));
+  return copy;
+}
+
+void KvCache::write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
+                    MatrixView<float> v) {
   MatrixView<float> coded_k = k, coded_v = v;
   if (spec_.codec) {
-    coded_k = matrix(codec_rows_.data(), k.rows, k.cols);
-    coded_v = matrix(codec_rows_.data() + k.rows * k.cols, v.rows, v.cols);
-    for (int64_t i = 0; i < k.rows; ++i) {
-      std::copy_n(k.row(i), k.cols, coded_k.row(i));
-      std::copy_n(v.row(i), v.cols, coded_v.row(i));
-    }
+    coded_k = copy_rows(k, 0);
+    coded_v = copy_rows(v, k.rows * k.cols);
     spec_.codec(layer, n_tokens_, coded_k, coded_v);
   }
   if (space_) {
     space_->keys(context, layer, k);
     space_->values(context, layer, v);
+  }
+  if (latent_space_ && latent_space_->mean_turns()) {
+    coded_k = copy_rows(k, 0);
+    const int64_t n_rot = rope.n_rot();
+    latent_space_->leave_mean(context, layer,
+                              matrix<const float>(rope.row(n_tokens_), k.rows, n_rot), coded_k);
   }
   const Source exact{nullptr, exact_type_, nullptr, 0};
   Layer& stores = layers_[size_t(layer)];
@@ -223,9 +233,10 @@ Result<KvCache> KvCache::fork() const {
   copy.layout_ = layout_;
   copy.exact_type_ = exact_type_;
   copy.space_ = space_;
+  copy.latent_space_ = latent_space_;
   copy.layers_ = layers_;
   copy.block_ = block_;
-  LK_ASSIGN(copy.codec_rows_, Buffer<float>::allocate(codec_rows_.size(), "research code"));
+  LK_ASSIGN(copy.coded_rows_, Buffer<float>::allocate(coded_rows_.size(), "rows to be coded"));
   copy.n_kv_heads_ = n_kv_heads_;
   copy.head_dim_ = head_dim_;
   copy.n_batch_ = n_batch_;

@@ -11,6 +11,8 @@
 #include "base/buffer.h"
 #include "base/result.h"
 #include "engine/context.h"
+#include "engine/decoder/rope_table.h"
+#include "engine/kv/latent_space.h"
 #include "engine/kv/layout.h"
 #include "engine/kv/space.h"
 #include "engine/kv/spec.h"
@@ -37,7 +39,8 @@ class KvCache {
 
   /// Codes the block's rows of one layer. k (after RoPE), v: [n, n_kv_heads * head_dim]; both are
   /// carried into the cache's space in place.
-  void write(const Context& context, int layer, MatrixView<float> k, MatrixView<float> v);
+  void write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
+             MatrixView<float> v);
   /// After the layer's attention: keeps the block's last tokens of k, v (as write() left them)
   /// exact for the blocks to come.
   void retain_recent(const Context& context, int layer, MatrixView<float> k, MatrixView<float> v);
@@ -71,6 +74,8 @@ class KvCache {
   /// The block's own exact tokens are in block() from this position on; before it, in recent().
   int64_t block_begin() const { return block_in_ring_ ? n_tokens_ + n_block_ : n_tokens_; }
   const KvSpace* space() const { return space_.get(); }
+  /// Of a latent cache, else nullptr.
+  const LatentSpace* latent_space() const { return latent_space_.get(); }
   int64_t n_sinks() const { return spec_.n_sinks; }
 
  private:
@@ -81,6 +86,8 @@ class KvCache {
     MatrixView<float> k, v;  // of the block
     Range rows;              // which of them
   };
+  /// A copy of `rows` in coded_rows_, at `offset`.
+  MatrixView<float> copy_rows(MatrixView<float> rows, int64_t offset);
   void encode(const Context& context, const Source& source, TileStore& store, const Rows& block);
   /// Last tokens whose exact copies outlive a block: the window and a tile more to go back by.
   int64_t n_retained() const;
@@ -94,9 +101,10 @@ class KvCache {
   KvLayout layout_;
   simd::KvType exact_type_ = simd::KvType::kF16;
   std::shared_ptr<const KvSpace> space_;
+  std::shared_ptr<const LatentSpace> latent_space_;  // the same, where it is one
   std::vector<Layer> layers_;
-  TileStore block_;  // exact tokens of the block in work, of the layer in work
-  Buffer<float> codec_rows_;
+  TileStore block_;           // exact tokens of the block in work, of the layer in work
+  Buffer<float> coded_rows_;  // keys and values as coded, where they differ from the exact ones
   int n_kv_heads_ = 0;
   int head_dim_ = 0;
   int n_batch_ = 0;

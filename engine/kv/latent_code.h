@@ -7,22 +7,25 @@
 #include <vector>
 
 #include "base/result.h"
-#include "engine/kv/space.h"
+#include "engine/kv/chunk_table.h"
 #include "engine/kv/tiles.h"
 #include "models/config.h"
 #include "simd/latent_tile.h"
 
 namespace lowkey::engine {
 
-/// One side (K or V) of one head: z = E (x - mean), x^ = D z^ + mean.
+/// One side (K or V) of one head: z = E (x - mean), x^ = D z^ + mean. Keys with a turned mean
+/// R_n mu keep it when they are exact; only their codes do without it.
 struct LatentSideCode {
   int d = 0;
   std::vector<float> encoder_t;  // [d, d]: entry (j, i) = E[i, j]
   std::vector<float> decoder;    // [d, d]: D row by row
   std::vector<float> decoder_t;  // [d, d]: D column by column
   std::vector<float> mean;       // [d]
-  std::vector<uint8_t> widths;   // of groups of 4 stored coordinates
-  std::vector<float> steps;      // of stored coordinates
+  // [n_rot + 1, d], of keys whose mean turns: E R_n mu = [phase_n, 1] turned
+  std::vector<float> turned;
+  std::vector<uint8_t> widths;  // of groups of 4 stored coordinates
+  std::vector<float> steps;     // of stored coordinates
 
   simd::LatentPlan plan() const { return {int(steps.size()), widths.data(), steps.data()}; }
 };
@@ -31,7 +34,8 @@ struct LatentCode {
   int n_layers = 0;
   int n_kv_heads = 0;
   int head_dim = 0;
-  std::vector<LatentSideCode> k, v;  // [n_layers * n_kv_heads]
+  std::shared_ptr<const ChunkTable> phases;  // set: the means of keys turn
+  std::vector<LatentSideCode> k, v;          // [n_layers * n_kv_heads]
 
   size_t index(int layer, int head) const { return size_t(layer * n_kv_heads + head); }
   std::vector<TileShape> shapes(int layer) const;
@@ -39,9 +43,5 @@ struct LatentCode {
 
 /// kInvalidData where a code does not have the model's dimensions or a plan is not storable.
 Status check_latent_code(const LatentCode& code, const models::ModelConfig& config);
-
-/// Keys and values as full latents; queries through D_K^T; outputs through D_V, plus the mean.
-/// (mean_K only shifts all scores of a query alike, so the softmax does not see it.)
-std::unique_ptr<KvSpace> latent_space(std::shared_ptr<const LatentCode> code);
 
 }  // namespace lowkey::engine

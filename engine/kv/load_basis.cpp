@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "engine/decoder/rope_table.h"
+
 namespace lowkey::engine {
 
 namespace {
@@ -39,24 +41,59 @@ Result<LatentSideCode> side_code(const models::HeadBasis& head) {
   return code;
 }
 
+/// Rows i and half + i: E applied to what cos and sin of pair i multiply in R_n mu; the last row: E
+/// applied to the coordinates that do not turn.
+std::vector<float> turned_mean(const models::HeadBasis& head, const models::RopeConfig& rope) {
+  const int d = head.d(), half = rope.n_rot / 2;
+  std::vector<float> out(size_t(rope.n_rot + 1) * size_t(d));
+  for (int c = 0; c < d; ++c) {
+    const float* e = head.encoder.data() + c * d;
+    const auto row = [&](int i) -> float& { return out[size_t(i * d + c)]; };
+    for (int i = 0; i < half; ++i) {
+      const int a = rope.neighbours ? 2 * i : i, b = rope.neighbours ? a + 1 : a + half;
+      const float u = head.mean[size_t(a)], v = head.mean[size_t(b)];
+      row(i) = e[a] * u + e[b] * v;
+      row(half + i) = e[b] * u - e[a] * v;
+    }
+    for (int j = rope.n_rot; j < d; ++j) row(rope.n_rot) += e[j] * head.mean[size_t(j)];
+  }
+  return out;
+}
+
+Status check_dimensions(const models::BasisFile& file, const models::ModelConfig& config) {
+  const auto text = [](int layers, int heads, int d) {
+    return std::to_string(layers) + " layers of " + std::to_string(heads) + " KV heads of size " +
+           std::to_string(d);
+  };
+  const std::string expected = text(config.n_layers, config.n_kv_heads, config.head_dim);
+  const std::string found = text(int(file.layers.size()), file.n_kv_heads, file.head_dim);
+  if (expected == found) return {};
+  return make_error(ErrorCode::kInvalidData, "basis", "expected " + expected + ", found " + found);
+}
+
 }  // namespace
 
-Result<std::shared_ptr<const LatentCode>> latent_code(const models::BasisFile& file) {
+Result<std::shared_ptr<const LatentCode>> latent_code(const models::BasisFile& file,
+                                                      const models::ModelConfig& config) {
+  LK_RETURN_IF_ERROR(check_dimensions(file, config));
   if (file.space != "post-rope") {
     return unsupported("expected keys after RoPE, found space '" + file.space + "'");
   }
   if (file.joint) return unsupported("expected one basis per head, found a joint one");
-  if (file.centring == "rotary") {
-    return unsupported("expected a constant mean or none, found centring 'rotary'");
-  }
   auto code = std::make_shared<LatentCode>();
   code->n_layers = int(file.layers.size());
   code->n_kv_heads = file.n_kv_heads;
   code->head_dim = file.head_dim;
+  const bool turns = file.centring == "rotary";
+  if (turns) {
+    LK_ASSIGN(ChunkTable phases, ChunkTable::create(rope_frequencies(config.rope)));
+    code->phases = std::make_shared<const ChunkTable>(std::move(phases));
+  }
   for (const models::LayerBasis& layer : file.layers) {
     for (int h = 0; h < file.n_kv_heads; ++h) {
       LK_ASSIGN(LatentSideCode k, side_code(layer.k.heads[size_t(h)]));
       LK_ASSIGN(LatentSideCode v, side_code(layer.v.heads[size_t(h)]));
+      if (turns) k.turned = turned_mean(layer.k.heads[size_t(h)], config.rope);
       code->k.push_back(std::move(k));
       code->v.push_back(std::move(v));
     }

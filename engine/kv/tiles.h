@@ -13,7 +13,7 @@
 
 namespace lowkey::engine {
 
-constexpr int kPageTokens = 256;
+constexpr int kPageTokens = 512;
 
 /// Bytes of the K part and of the V part of one tile of one head.
 struct TileShape {

@@ -4,9 +4,8 @@
 
 namespace lowkey::simd::avx2 {
 
-void latent_attend(const LatentPlan& k, const LatentPlan& v, const KvRun& run,
-                   const QueryBlock& queries, const AttendState& state) {
-  wide::latent_attend<LatentOps>(k, v, run, queries, state);
+void latent_attend(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state) {
+  wide::latent_attend<LatentOps>(tiles, queries, state);
 }
 
 }  // namespace lowkey::simd::avx2

@@ -9,16 +9,42 @@
 namespace lowkey::simd::scalar {
 namespace {
 
-/// Latents of tokens [range.begin, range.end) of a run's part: [range.size(), plan.n_coords].
-std::vector<float> reconstruct(LatentSide side, const LatentPlan& plan, const KvRun& run,
-                               Range range) {
-  std::vector<float> z(size_t(range.size() * plan.n_coords));
-  const std::byte* part = side == LatentSide::kK ? run.k : run.v;
-  for (int64_t n = range.begin; n < range.end && plan.n_coords > 0; ++n) {
-    latent_decode(side, plan, part + n / kTileTokens * run.tile_stride, int(n % kTileTokens),
-                  z.data() + (n - range.begin) * plan.n_coords);
-  }
+/// The part of one side that holds a token of the runs, and the token's place in it.
+struct Place {
+  const std::byte* part = nullptr;
+  int t = 0;
+};
+
+Place place_of(LatentSide side, const LatentRuns& tiles, int64_t token) {
+  const KvRun* run = tiles.runs;
+  while (token >= run->n_tokens) token -= run++->n_tokens;
+  const std::byte* first = side == LatentSide::kK ? run->k : run->v;
+  return {first + token / kTileTokens * run->tile_stride, int(token % kTileTokens)};
+}
+
+/// The latent of one token: [plan.n_coords].
+std::vector<float> reconstruct(LatentSide side, const LatentRuns& tiles, int64_t token) {
+  const LatentPlan& plan = side == LatentSide::kK ? tiles.k : tiles.v;
+  std::vector<float> z(size_t(plan.n_coords));
+  if (z.empty()) return z;
+  const Place place = place_of(side, tiles, token);
+  latent_decode(side, plan, place.part, place.t, z.data());
   return z;
+}
+
+bool is_hidden(const LatentRuns& tiles, int64_t token) {
+  if (tiles.k.n_coords == 0) return false;
+  const Place place = place_of(LatentSide::kK, tiles, token);
+  return place.part[place.t] == kLatentHidden;
+}
+
+double mean_score(const TurnedMean& mean, int query, int64_t token) {
+  const int64_t n = 2 * mean.phases->n_pairs;
+  double score = mean.constant[query];
+  for (int64_t i = 0; i < n; ++i) {
+    score += double{mean.weights[query * n + i]} * mean.start[token * n + i];
+  }
+  return score;
 }
 
 /// Adds softmax weights times values [score.size(), n_values] to one query's state (out [d_v]).
@@ -43,20 +69,22 @@ void accumulate(const std::vector<double>& score, const std::vector<float>& valu
 
 }  // namespace
 
-void latent_attend(const LatentPlan& k, const LatentPlan& v, const KvRun& run,
-                   const QueryBlock& queries, const AttendState& state) {
+void latent_attend(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state) {
   for (int i = 0; i < queries.n_queries; ++i) {
-    const Range range{queries.begin[i], queries.end[i]};
-    if (range.size() <= 0) continue;
-    const std::vector<float> keys = reconstruct(LatentSide::kK, k, run, range);
-    const std::vector<float> values = reconstruct(LatentSide::kV, v, run, range);
     const float* q = queries.q + int64_t{i} * queries.d_k;
-    std::vector<double> score(size_t(range.size()), 0.0);
-    for (size_t n = 0; n < score.size(); ++n) {
-      const float* key = keys.data() + n * size_t(k.n_coords);
-      for (int c = 0; c < k.n_coords; ++c) score[n] += double{q[c]} * key[c];
+    std::vector<double> scores;
+    std::vector<float> values;
+    for (int64_t token = queries.begin[i]; token < queries.end[i]; ++token) {
+      if (is_hidden(tiles, token)) continue;
+      const std::vector<float> key = reconstruct(LatentSide::kK, tiles, token);
+      double score = tiles.mean ? mean_score(*tiles.mean, i, token) : 0.0;
+      for (size_t c = 0; c < key.size(); ++c) score += double{q[c]} * key[c];
+      scores.push_back(score);
+      const std::vector<float> value = reconstruct(LatentSide::kV, tiles, token);
+      values.insert(values.end(), value.begin(), value.end());
     }
-    accumulate(score, values, queries.d_v,
+    if (scores.empty()) continue;
+    accumulate(scores, values, queries.d_v,
                {state.max + i, state.sum + i, state.out + int64_t{i} * queries.d_v});
   }
 }

@@ -2,6 +2,9 @@
 // score, weigh, unpack the values, mix. Only sums over a chunk leave the integers.
 #pragma once
 
+#include <climits>
+
+#include "simd/wide/latent_mean-inl.h"
 #include "simd/wide/latent_mix-inl.h"
 
 namespace lowkey::simd::wide {
@@ -19,10 +22,11 @@ struct LatentScratch {
   alignas(64) float value_gain[kChunkTokens];
 };
 
-/// Tokens [begin, begin + n_tokens) of a run, begin on a tile.
+/// Tokens [begin, begin + n_tokens) of the runs, begin on a tile; all of one run.
 struct Chunk {
   int begin = 0;
   int n_tokens = 0;
+  PartRun keys, values;
 
   int n_tiles() const { return (n_tokens + kTileTokens - 1) / kTileTokens; }
   int end() const { return begin + n_tokens; }
@@ -51,23 +55,24 @@ inline void hide(const Chunk& chunk, int begin, int end, float* score) {
   std::fill(score + last, score + kChunkTokens, kUnseen);
 }
 
-/// The runs' parts and how they are coded.
-struct LatentRun {
-  const LatentPlan& k;
-  const LatentPlan& v;
-  const KvRun& run;
-};
+/// Tokens kept exact elsewhere: no query sees their codes.
+inline void hide_exact(const PartRun& keys, int n_queries, float* score) {
+  for (int t = 0; t < keys.n_tiles * kTileTokens; ++t) {
+    const std::byte* part = keys.data + t / kTileTokens * keys.stride;
+    if (part[t % kTileTokens] != kLatentHidden) continue;
+    for (int q = 0; q < n_queries; ++q) score[q * kChunkTokens + t] = kUnseen;
+  }
+}
 
 template <class Ops>
-void attend_chunk(const LatentRun& tiles, const QueryBlock& queries, const Chunk& chunk,
+void attend_chunk(const LatentRuns& tiles, const QueryBlock& queries, const Chunk& chunk,
                   LatentScratch<Ops>& s) {
-  const int64_t stride = tiles.run.tile_stride, at = chunk.begin / kTileTokens * stride;
-  const PartRun keys{tiles.run.k + at, stride, chunk.n_tiles()};
-  const PartRun values{tiles.run.v + at, stride, chunk.n_tiles()};
-  load_gains<Ops>(tiles.k, keys, chunk.n_tokens, s.key_gain);
+  const PartRun &keys = chunk.keys, &values = chunk.values;
+  const int largest_key = load_gains<Ops>(tiles.k, keys, chunk.n_tokens, s.key_gain);
   const int largest = load_gains<Ops>(tiles.v, values, chunk.n_tokens, s.value_gain);
   unpack_part<Ops, kChunkTiles>(tiles.k, keys, s.codes);
   score_chunk<Ops>({s.queries, s.codes, s.key_gain, s.score}, keys.n_tiles);
+  if (largest_key == int(kLatentHidden)) hide_exact(keys, queries.n_queries, s.score);
 
   // All maxima first: each is a long chain of instructions, but they run side by side.
   float top[kQueryBlock];
@@ -113,22 +118,60 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   }
 }
 
+/// The chunks of the runs that overlap tokens [begin, end), in order.
+class Chunks {
+ public:
+  Chunks(const LatentRuns& tiles, int begin, int end)
+      : tiles_(tiles), at_(begin / kTileTokens * kTileTokens), end_(end) {}
+
+  bool done() const { return at_ >= end_; }
+
+  Chunk take() {
+    Chunk chunk = here();
+    at_ = chunk.end();
+    const Chunk after = done() ? chunk : here();
+    chunk.keys.next = after.keys.data;
+    chunk.values.next = after.values.data;
+    return chunk;
+  }
+
+ private:
+  Chunk here() {
+    while (at_ >= first_ + tiles_.runs[run_].n_tokens) first_ += tiles_.runs[run_++].n_tokens;
+    const KvRun& run = tiles_.runs[run_];
+    Chunk chunk{at_, std::min({kChunkTokens, end_ - at_, first_ + run.n_tokens - at_}), {}, {}};
+    const int64_t offset = (at_ - first_) / kTileTokens * run.tile_stride;
+    chunk.keys = {run.k + offset, run.tile_stride, chunk.n_tiles(), run.k + offset};
+    chunk.values = {run.v + offset, run.tile_stride, chunk.n_tiles(), run.v + offset};
+    return chunk;
+  }
+
+  const LatentRuns& tiles_;
+  int at_, end_;
+  int run_ = 0, first_ = 0;  // the present run, and the token that begins it
+};
+
 template <class Ops>
-void attend_block(const LatentRun& tiles, const QueryBlock& queries, const AttendState& state,
-                  LatentScratch<Ops>& scratch) {
-  int begin = tiles.run.n_tokens, end = 0;
+void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_query,
+                  const AttendState& state, LatentScratch<Ops>& scratch) {
+  int begin = INT_MAX, end = 0;
   for (int q = 0; q < queries.n_queries; ++q) {
     if (queries.begin[q] >= queries.end[q]) continue;
     begin = std::min(begin, queries.begin[q]);
     end = std::max(end, queries.end[q]);
   }
-  begin = std::max(begin, 0) / kTileTokens * kTileTokens;
-  end = std::min(end, tiles.run.n_tokens);
   if (begin >= end) return;
+  Chunks chunks(tiles, std::max(begin, 0), end);
+  Chunk chunk = chunks.take();
+  prefetch_parts(chunk.keys, latent_part_bytes(tiles.k));
+  prefetch_parts(chunk.values, latent_part_bytes(tiles.v));
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
   start_sums<Ops>(queries.n_queries, tiles.v.n_groups(), scratch.sums);
-  for (int at = begin; at < end; at += kChunkTokens) {
-    attend_chunk<Ops>(tiles, queries, {at, std::min(kChunkTokens, end - at)}, scratch);
+  const Range block{first_query, first_query + queries.n_queries};
+  for (;; chunk = chunks.take()) {
+    start_scores<Ops>(tiles.mean, block, chunk.begin, scratch.score);
+    attend_chunk<Ops>(tiles, queries, chunk, scratch);
+    if (chunks.done()) break;
   }
   for (int q = 0; q < queries.n_queries; ++q) {
     merge_query<Ops>(tiles.v, scratch.sums, q, queries.d_v,
@@ -137,8 +180,7 @@ void attend_block(const LatentRun& tiles, const QueryBlock& queries, const Atten
 }
 
 template <class Ops>
-void latent_attend(const LatentPlan& k, const LatentPlan& v, const KvRun& run,
-                   const QueryBlock& queries, const AttendState& state) {
+void latent_attend(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state) {
   LatentScratch<Ops> scratch;
   for (int first = 0; first < queries.n_queries; first += kQueryBlock) {
     QueryBlock block = queries;
@@ -147,7 +189,7 @@ void latent_attend(const LatentPlan& k, const LatentPlan& v, const KvRun& run,
     block.end += first;
     block.n_queries = std::min(kQueryBlock, queries.n_queries - first);
     attend_block<Ops>(
-        {k, v, run}, block,
+        tiles, block, first,
         {state.max + first, state.sum + first, state.out + int64_t{first} * queries.d_v}, scratch);
   }
 }

@@ -57,22 +57,33 @@ void with_width(int width, F f) {
   }
 }
 
-/// Parts of one side, `stride` bytes apart.
+/// Parts of one side, `stride` bytes apart, and where the parts begin that will be read after them.
 struct PartRun {
   const std::byte* data = nullptr;
   int64_t stride = 0;
   int n_tiles = 0;
+  const std::byte* next = nullptr;
 };
 
-/// The groups of some parts as bytes: codes [n_groups][kTiles][64]. The next kTiles parts are asked
-/// for on the way, a line of each at a time: a burst of prefetches would stall, and one beyond the
-/// end of a run does no harm.
+/// Asks for whole parts at once, where nothing has been asked for ahead of time.
+inline void prefetch_parts(const PartRun& parts, int64_t part_bytes) {
+  for (int t = 0; t < parts.n_tiles; ++t) {
+    for (int64_t at = 0; at < part_bytes; at += 64) {
+      __builtin_prefetch(parts.data + t * parts.stride + at, 0, 2);
+    }
+  }
+}
+
+/// The groups of some parts as bytes: codes [n_groups][kTiles][64]. The next parts are asked for on
+/// the way, a line of each at a time: a burst of prefetches would stall, and one beyond the end of
+/// a run does no harm.
 template <class Ops, int kTiles>
 void unpack_part(const LatentPlan& plan, const PartRun& parts, uint8_t* codes) {
   const int64_t stride = parts.stride;
   const bool full = parts.n_tiles == kTiles;
   const auto* group = reinterpret_cast<const uint8_t*>(parts.data) + kTileTokens;
-  const std::byte* asked = parts.data;
+  const auto* start = reinterpret_cast<const uint8_t*>(parts.data);
+  int64_t asked = 0;
   for (int g = 0; g < plan.n_groups(); ++g, codes += kTiles * kGroupCodes) {
     with_width(plan.widths[g], [&]<int kWidth>() {
       const auto tile = [&](int t) {
@@ -82,8 +93,8 @@ void unpack_part(const LatentPlan& plan, const PartRun& parts, uint8_t* codes) {
       for (int t = 0; !full && t < parts.n_tiles; ++t) tile(t);
       group += latent_group_bytes(kWidth);
     });
-    if (asked >= reinterpret_cast<const std::byte*>(group)) continue;
-    for (int t = 0; t < kTiles; ++t) __builtin_prefetch(asked + (kTiles + t) * stride, 0, 3);
+    if (asked >= group - start) continue;
+    for (int t = 0; t < kTiles; ++t) __builtin_prefetch(parts.next + asked + t * stride, 0, 3);
     asked += 64;
   }
 }

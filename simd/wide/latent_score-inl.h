@@ -19,7 +19,7 @@ struct ScoreTask {
   const LatentQueries& queries;
   const uint8_t* codes;  // [n_groups][kChunkTiles][64]
   const float* gain;     // [kChunkTokens]
-  float* score;          // [n_queries, kChunkTokens]
+  float* score;          // [n_queries, kChunkTokens], in and out: what to add to
 };
 
 /// Calls f with the constants 0 .. kN - 1. Unlike a loop it is unrolled before the compiler decides
@@ -80,7 +80,8 @@ void score_tiles(const ScoreTask& task, int first, int tile) {
       unrolled<kTileTokens / Ops::kLanes>([&](auto part) __attribute__((always_inline)) {
         constexpr int kAt = t * kTileTokens + part * Ops::kLanes;
         const Float sum = Ops::to_float(hi[q][t], lo[q][t], part);
-        (Ops::mul_add(sum, scale, offset) * Float::load_aligned(gain + kAt))
+        const Float own = Ops::mul_add(sum, scale, offset);
+        Ops::mul_add(own, Float::load_aligned(gain + kAt), Float::load_aligned(score + kAt))
             .store_aligned(score + kAt);
       });
     });

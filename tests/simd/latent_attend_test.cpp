@@ -146,8 +146,8 @@ struct Case {
   const Block start = random_block(c.n_queries, c.n_tokens, c.n_coords_k + 3, c.n_coords_v + 5,
                                    uint32_t(7 * c.n_queries));
   Block want = start, got = start;
-  simd::scalar::latent_attend(k.plan(), v.plan(), run.run(), want.queries(), want.state());
-  set.latent_attend(k.plan(), v.plan(), run.run(), got.queries(), got.state());
+  simd::scalar::latent_attend(run.runs(k.plan(), v.plan()), want.queries(), want.state());
+  set.latent_attend(run.runs(k.plan(), v.plan()), got.queries(), got.state());
   for (int i = 0; i < c.n_queries; ++i) {
     const Bounds bounds = query_bounds(k.plan(), v.plan(), run, start, i);
     const auto result = check_query(got, want, bounds, size_t(i));
@@ -186,14 +186,14 @@ TEST(LatentAttend, SegmentsInAnyOrderAddUp) {
     const LatentRunCase run(k.plan(), v.plan(), 512, 3);
     const Block start = random_block(1, 512, 28, 48, 4);
     Block whole = start, parts = start;
-    set.latent_attend(k.plan(), v.plan(), run.run(), whole.queries(), whole.state());
+    set.latent_attend(run.runs(k.plan(), v.plan()), whole.queries(), whole.state());
     for (int tile : {16, 0}) {
       simd::KvRun half = run.run();
       half.k += tile * half.tile_stride;
       half.v += tile * half.tile_stride;
       half.n_tokens = 256;
       parts.end[0] = 256;
-      set.latent_attend(k.plan(), v.plan(), half, parts.queries(), parts.state());
+      set.latent_attend({k.plan(), v.plan(), &half, 1, nullptr}, parts.queries(), parts.state());
     }
     const Bounds bounds = query_bounds(k.plan(), v.plan(), run, start, 0);
     return check_query(parts, whole, bounds, 0);
@@ -202,24 +202,24 @@ TEST(LatentAttend, SegmentsInAnyOrderAddUp) {
 
 TEST(LatentAttend, CheckNoticesOneTokenTooMany) {
   simd::KernelSet set = copy_of_scalar_set();
-  set.latent_attend = [](const LatentPlan& k, const LatentPlan& v, const simd::KvRun& run,
-                         const simd::QueryBlock& queries, const simd::AttendState& state) {
+  set.latent_attend = [](const simd::LatentRuns& tiles, const simd::QueryBlock& queries,
+                         const simd::AttendState& state) {
     std::vector<int32_t> end(queries.end, queries.end + queries.n_queries);
-    for (int32_t& e : end) e = std::min(e + 1, run.n_tokens);
+    for (int32_t& e : end) e = std::min(e + 1, tiles.runs[0].n_tokens);
     simd::QueryBlock more = queries;
     more.end = end.data();
-    simd::scalar::latent_attend(k, v, run, more, state);
+    simd::scalar::latent_attend(tiles, more, state);
   };
   EXPECT_FALSE(check_attend(set));
 }
 
 TEST(LatentAttend, CheckNoticesALostHalfStep) {
   simd::KernelSet set = copy_of_scalar_set();
-  set.latent_attend = [](const LatentPlan& k, const LatentPlan& v, const simd::KvRun& run,
-                         const simd::QueryBlock& queries, const simd::AttendState& state) {
-    simd::scalar::latent_attend(k, v, run, queries, state);
-    for (int i = 0; i < queries.n_queries && v.n_coords > 0; ++i) {
-      state.out[i * queries.d_v] -= 0.5f * v.steps[0] * state.sum[i];
+  set.latent_attend = [](const simd::LatentRuns& tiles, const simd::QueryBlock& queries,
+                         const simd::AttendState& state) {
+    simd::scalar::latent_attend(tiles, queries, state);
+    for (int i = 0; i < queries.n_queries && tiles.v.n_coords > 0; ++i) {
+      state.out[i * queries.d_v] -= 0.5f * tiles.v.steps[0] * state.sum[i];
     }
   };
   EXPECT_FALSE(check_attend(set));

@@ -113,14 +113,14 @@ TEST(LatentEncode, GainCodesAreTheSmallestThatSuffice) {
   for (int code = 0; code < 256; ++code) {
     const float gain = simd::latent_gain(uint8_t(code));
     EXPECT_NEAR(gain, std::exp2(code / 16.0), gain * 6e-8);
-    EXPECT_EQ(simd::latent_gain_code(gain), code);
-    if (code < 255) {
+    EXPECT_EQ(simd::latent_gain_code(gain), std::min(code, 254));
+    if (code < 254) {
       EXPECT_EQ(simd::latent_gain_code(std::nextafter(gain, 1e9f)), code + 1);
     }
   }
   EXPECT_EQ(simd::latent_gain_code(0.0f), 0);
   EXPECT_EQ(simd::latent_gain_code(std::nanf("")), 0);
-  EXPECT_EQ(simd::latent_gain_code(1e30f), 255);
+  EXPECT_EQ(simd::latent_gain_code(1e30f), 254);
 }
 
 TEST(LatentEncode, CheckNoticesALostGain) {

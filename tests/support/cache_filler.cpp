@@ -35,6 +35,8 @@ std::vector<float> attend_all(const engine::Context& context, const AttendProble
   const int64_t n_kv = p.n_kv_heads * p.head_dim, n_q = n_kv * p.group;
   std::vector<float> out(p.q.size());
   engine::AttendScratch scratch;
+  engine::RopeTable rope(p.config().rope);
+  rope.reserve(p.n_tokens);
   const int64_t n_in_blocks = p.n_tokens - n_steps;
   for (int64_t t = 0; t < p.n_tokens;) {
     const int64_t n = t < n_in_blocks ? std::min<int64_t>(n_batch, n_in_blocks - t) : 1;
@@ -43,11 +45,11 @@ std::vector<float> attend_all(const engine::Context& context, const AttendProble
     if (!status.ok()) return {};
     const auto k = matrix(p.k.data() + t * n_kv, n, n_kv);
     const auto v = matrix(p.v.data() + t * n_kv, n, n_kv);
-    cache.write(context, 0, k, v);
-    engine::attend(
-        context, p.shape(),
-        {cache, 0, matrix(p.q.data() + t * n_q, n, n_q), matrix(out.data() + t * n_q, n, n_q)},
-        scratch);
+    cache.write(context, 0, rope, k, v);
+    engine::attend(context, p.shape(),
+                   {cache, rope, 0, matrix(p.q.data() + t * n_q, n, n_q),
+                    matrix(out.data() + t * n_q, n, n_q)},
+                   scratch);
     cache.retain_recent(context, 0, k, v);
     cache.commit();
     t += n;

@@ -30,6 +30,9 @@ class LatentRunCase {
  public:
   LatentRunCase(const simd::LatentPlan& k, const simd::LatentPlan& v, int n_tokens, uint32_t seed);
   const simd::KvRun& run() const { return run_; }
+  simd::LatentRuns runs(const simd::LatentPlan& k, const simd::LatentPlan& v) const {
+    return {k, v, &run_, 1, nullptr};
+  }
   /// Reconstructed latents [n_tokens, n_coords] of one side, and the gain of a token.
   std::vector<float> decode(simd::LatentSide side, const simd::LatentPlan& plan) const;
   float gain(simd::LatentSide side, int token) const;

@@ -1,0 +1,43 @@
+// Into the latent space of a code and out of it.
+#pragma once
+
+#include <memory>
+
+#include "engine/kv/latent_code.h"
+#include "engine/kv/space.h"
+#include "models/config.h"
+
+namespace lowkey::engine {
+
+/// Keys and values as full latents; queries through D_K^T; outputs through D_V, plus the mean.
+/// A constant mean_K only shifts all scores of a query alike, so the softmax does not see it.
+///
+/// D_V is not multiplied into W_O: W_O's blocks of 4 to 5 bits would grow to 8 to keep their
+/// accuracy, more bytes per step than the d x d matrices of the few KV heads.
+class LatentSpace : public KvSpace {
+ public:
+  LatentSpace(std::shared_ptr<const LatentCode> code, const models::RopeConfig& rope);
+
+  void keys(const Context& context, int layer, MatrixView<float> k) const override;
+  void values(const Context& context, int layer, MatrixView<float> v) const override;
+  void queries(const Context& context, int layer, MatrixView<float> q) const override;
+  void outputs(const Context& context, int layer, MatrixView<float> o) const override;
+
+  bool mean_turns() const { return code_->phases != nullptr; }
+  /// Floats per query and head of mean_weights().
+  int n_weights() const { return n_rot_ + 1; }
+  /// Takes the turned mean from full latents of keys, z -= E R_n mu, as their codes want it.
+  /// phases [n, n_rot] of the rows' positions.
+  void leave_mean(const Context& context, int layer, MatrixView<const float> phases,
+                  MatrixView<float> z) const;
+  /// w with q^T R_n mu = w^T [phase_n, 1], of raw queries q [n, n_heads * d]:
+  /// weights [n, n_heads * n_weights()].
+  void mean_weights(int layer, MatrixView<const float> q, MatrixView<float> weights) const;
+
+ private:
+  std::shared_ptr<const LatentCode> code_;
+  int n_rot_ = 0;
+  bool neighbours_ = false;
+};
+
+}  // namespace lowkey::engine

@@ -1,0 +1,53 @@
+// What attention on a latent cache reads: runs of tiles, how they are coded, and the mean that keys
+// lost before they were coded.
+//
+// Keys turn with their position, and their mean with them: k_n - R_n mu codes better than k_n. What
+// was taken away is owed to the scores: q^T R_n mu = constant + sum_i w_i phase_i(n), where
+// phase(n) = cos [n_pairs], then sin [n_pairs], of position n, and w depends on q and mu only.
+// Within a chunk of tokens a phase is a fixed function of the distance from the chunk's start, the
+// same for all chunks, layers and heads; slow pairs share a few polynomials.
+#pragma once
+
+#include "simd/latent_tile.h"
+
+namespace lowkey::simd {
+
+/// Tokens that the kernels take at a time; runs begin on a multiple of it after the first.
+constexpr int kLatentChunk = 128;
+/// Chebyshev polynomials that carry the slow pairs over a chunk. Half a chunk may turn a slow pair
+/// by kSlowTurn radians: the first term left out is then below J_8(2) = 2.3e-5.
+constexpr int kSlowPolynomials = 8;
+constexpr double kSlowTurn = 2.0;
+
+/// The functions of a chunk. Pairs come by falling frequency, the first n_fast turn too fast for
+/// polynomials.
+struct ChunkPhases {
+  int n_pairs = 0;
+  int n_fast = 0;
+  // [2 n_fast + kSlowPolynomials, kLatentChunk]: cos and sin of the fast pairs' angle after t
+  // tokens, then T_j(2 (t + 1/2) / kLatentChunk - 1)
+  const float* functions = nullptr;
+  // [n_pairs - n_fast, 2, kSlowPolynomials]: the polynomials that make up cos, and sin, of a pair
+  const float* slow = nullptr;
+
+  int n_functions() const { return 2 * n_fast + kSlowPolynomials; }
+};
+
+/// The turned mean of a head's keys, as some queries meet it.
+struct TurnedMean {
+  const ChunkPhases* phases = nullptr;
+  const float* start = nullptr;     // phases of the runs' tokens in order: [.., 2 n_pairs]
+  const float* weights = nullptr;   // [n_queries, 2 n_pairs], times the softmax scale as q is
+  const float* constant = nullptr;  // [n_queries]: of what does not turn
+};
+
+/// Runs that follow one another; each but the last holds a multiple of kLatentChunk tokens.
+/// Ranges of queries count from the first run's first token.
+struct LatentRuns {
+  LatentPlan k, v;
+  const KvRun* runs = nullptr;
+  int n_runs = 0;
+  const TurnedMean* mean = nullptr;  // nullptr: keys kept all they had
+};
+
+}  // namespace lowkey::simd

@@ -1,0 +1,27 @@
+// How many products this machine's kernels add up per second when memory is not in the way:
+// measured on operands that lie in the caches, through the same code that a decode step runs.
+#pragma once
+
+#include "base/dtype.h"
+#include "engine/context.h"
+#include "engine/kv/spec.h"
+#include "engine/traffic/machine.h"
+#include "models/config.h"
+
+namespace lowkey::engine {
+
+/// Sets the rates of weights of `type`, rows of config.n_embd columns, and the seconds of a layer
+/// and of a row.
+Status measure_weight_rates(const Context& context, const models::ModelConfig& config, DType type,
+                            Machine& machine);
+
+/// Sets the rates of attention over a cache of `spec`, and the seconds of a sequence (bases of
+/// latents included).
+Status measure_attend_rates(const Context& context, const models::ModelConfig& config,
+                            const CacheSpec& spec, Machine& machine);
+
+/// A latent code of about `bits` per element that codes nothing in particular: to time a cache for
+/// which no basis was learnt.
+CacheSpec placeholder_latents(const models::ModelConfig& config, double bits);
+
+}  // namespace lowkey::engine

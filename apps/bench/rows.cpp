@@ -7,6 +7,7 @@ namespace {
 /// A field as text, quotes doubled, between two of them.
 std::string quoted(const Row& value, char quote) {
   std::string out(1, quote);
+  if (value.is_null()) return out + quote;
   for (const char c : value.is_string() ? value.get<std::string>() : value.dump()) {
     if (c == quote) out += quote;
     out += c;

@@ -81,10 +81,11 @@ Prediction predict(const Machine& machine, const Ledger& l, const StepShape& ste
       rate_for(machine.attend_products, machine.attend_products_many, step.n_tokens);
   Prediction p;
   p.memory_seconds = over(l.bytes(), read);
-  p.weight_seconds = std::max(over(l.weights, read), over(l.weight_products, weight_rate));
-  p.attend_seconds =
-      std::max(over(l.kv() + l.written, read), over(l.attend_products, attend_rate)) +
-      over(l.carry_products, machine.carry_products);
+  p.weight_seconds = std::max(over(l.weights, machine.weight_efficiency * read),
+                              over(l.weight_products, weight_rate));
+  p.attend_seconds = std::max(over(l.kv() + l.written, machine.attend_efficiency * read),
+                              over(l.attend_products, attend_rate)) +
+                     over(l.carry_products, machine.carry_products);
   const double near = machine.curve.empty() ? 0.0 : machine.curve.front().read;
   const double rows = std::max(1.0, double(n_rows) / machine.n_threads);
   p.other_seconds = over(l.activations + l.logits, near) +

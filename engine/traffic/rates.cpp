@@ -15,6 +15,8 @@ namespace {
 
 constexpr int64_t kMatrixBytes = int64_t{256} << 10;  // per thread: well within a level-2 cache
 constexpr int64_t kShort = 1024, kLong = 2048;        // tokens; the slope between them is the rate
+constexpr int64_t kFarBytes = int64_t{96} << 20;      // beyond the caches of most machines
+constexpr int64_t kMostTokens = int64_t{1} << 19;
 constexpr int kManyRows = 32;
 constexpr int kJoins = 4;  // of a layer's matrix products; those of attention are measured with it
 
@@ -47,9 +49,9 @@ std::vector<float> random_rows(int64_t n, uint32_t seed) {
 class AttendProbe {
  public:
   static Result<AttendProbe> create(const Context& context, const models::ModelConfig& config,
-                                    const CacheSpec& spec) {
+                                    const CacheSpec& spec, int64_t n_tokens) {
     AttendProbe probe(context, config);
-    LK_ASSIGN(probe.cache_, KvCache::create(probe.config_, spec, kLong + kManyRows, kManyRows));
+    LK_ASSIGN(probe.cache_, KvCache::create(config, spec, n_tokens + kManyRows, kManyRows));
     const int64_t n_q = int64_t{config.n_heads} * config.head_dim;
     const int64_t n_kv = int64_t{config.n_kv_heads} * config.head_dim;
     probe.q_ = random_rows(kManyRows * n_q, 1);
@@ -61,14 +63,14 @@ class AttendProbe {
 
   Status fill(int64_t n) {
     while (cache_.n_tokens() < n) {
-      LK_RETURN_IF_ERROR(step(kManyRows));
+      LK_RETURN_IF_ERROR(step(kManyRows, false));
       cache_.commit();
     }
     return {};
   }
 
   /// What a layer does with its cache for n rows; it may be repeated.
-  Status step(int64_t n) {
+  Status step(int64_t n, bool with_attention = true) {
     LK_RETURN_IF_ERROR(cache_.begin_block(int(n)));
     std::vector<float> q(q_), k(k_), v(v_);  // bases work in place
     const auto view = [&](std::vector<float>& rows) {
@@ -76,16 +78,14 @@ class AttendProbe {
     };
     cache_.write(context_, 0, view(k), view(v));
     const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
-    attend(context_, shape, {cache_, 0, view(q), view(out_)}, scratch_);
+    if (with_attention) attend(context_, shape, {cache_, 0, view(q), view(out_)}, scratch_);
     cache_.retain_recent(context_, 0, view(k), view(v));
     return {};
   }
 
  private:
   AttendProbe(const Context& context, const models::ModelConfig& config)
-      : context_(context), config_(config) {
-    config_.n_layers = 1;
-  }
+      : context_(context), config_(config) {}
 
   Context context_;
   models::ModelConfig config_;
@@ -144,29 +144,40 @@ double row_seconds(const Context& context, const models::ModelConfig& config) {
   });
 }
 
+/// Products per second of one matrix of about `bytes`, by a block of n rows.
+Result<double> weight_rate(const Context& context, int64_t n_cols, DType type, int64_t bytes,
+                           int64_t n) {
+  const int64_t n_rows =
+      std::max<int64_t>(simd::kPanelRows, bytes / std::max<int64_t>(1, dtype_bytes(type, n_cols)));
+  const std::vector<std::byte> zeros(size_t(dtype_bytes(type, n_rows * n_cols)));
+  const models::TensorView tensor{"rate test", type, n_rows, n_cols, zeros};
+  const models::TensorView* const parts[] = {&tensor};
+  LK_ASSIGN(const Linear linear, Linear::pack(parts, context.team->size()));
+  LK_ASSIGN(ActivationScratch scratch, ActivationScratch::allocate(n, n_cols));
+  const std::vector<float> x = random_rows(n * n_cols, 1);
+  std::vector<float> y(size_t(n * n_rows));
+  const double seconds = seconds_of([&] {
+    linear.apply(context, matrix(x.data(), n, n_cols), scratch, {y.data(), n_rows, false});
+  });
+  return double(n * n_rows * n_cols) / seconds;
+}
+
+/// `bytes` in `seconds` against what reading alone would take.
+double efficiency(const Machine& machine, double bytes, double seconds) {
+  const double read = machine.bandwidth(bytes);
+  return read > 0 ? std::min(1.0, bytes / seconds / read) : 1.0;
+}
+
 }  // namespace
 
 Status measure_weight_rates(const Context& context, const models::ModelConfig& config, DType type,
                             Machine& machine) {
-  const int64_t n_cols = config.n_embd;
-  const int64_t n_rows = std::max<int64_t>(
-      simd::kPanelRows, kMatrixBytes * context.team->size() / dtype_bytes(type, n_cols));
-  const std::vector<std::byte> bytes(size_t(dtype_bytes(type, n_rows * n_cols)));
-  const models::TensorView tensor{"rate test", type, n_rows, n_cols, bytes};
-  const models::TensorView* const parts[] = {&tensor};
-  LK_ASSIGN(const Linear linear, Linear::pack(parts, context.team->size()));
-  LK_ASSIGN(ActivationScratch scratch, ActivationScratch::allocate(kManyRows, n_cols));
-  const std::vector<float> x = random_rows(kManyRows * n_cols, 1);
-  std::vector<float> y(size_t(kManyRows * n_rows));
-  const auto rate = [&](int64_t n) {
-    const double seconds = seconds_of([&] {
-      linear.apply(context, matrix(x.data(), n, n_cols), scratch, {y.data(), n_rows, false});
-    });
-    return double(n * n_rows * n_cols) / seconds;
-  };
-  machine.weight_products_one = rate(1);
-  machine.weight_products_many = rate(kManyRows);
-
+  const int64_t near = kMatrixBytes * context.team->size(), n_cols = config.n_embd;
+  LK_ASSIGN(machine.weight_products_one, weight_rate(context, n_cols, type, near, 1));
+  LK_ASSIGN(machine.weight_products_many, weight_rate(context, n_cols, type, near, kManyRows));
+  LK_ASSIGN(const double far, weight_rate(context, n_cols, type, kFarBytes, 1));
+  const double n_far = double(kFarBytes) / double(dtype_bytes(type, n_cols)) * double(n_cols);
+  machine.weight_efficiency = efficiency(machine, double(kFarBytes), n_far / far);
   machine.row_seconds = row_seconds(context, config);
   machine.layer_seconds = kJoins * seconds_of([&] { context.team->run([](int) {}); });
   return {};
@@ -177,26 +188,32 @@ Status measure_attend_rates(const Context& context, const models::ModelConfig& c
   const CacheSpec one = one_layer(spec);
   models::ModelConfig layer = config;
   layer.n_layers = 1;
-  LK_ASSIGN(AttendProbe probe, AttendProbe::create(context, layer, one));
   LK_ASSIGN(const CacheTraffic traffic, cache_traffic(layer, one));
+  const int64_t n_far =
+      std::clamp(int64_t(double(kFarBytes) / std::max(1.0, traffic.layout.coded_bytes_per_token)),
+                 2 * kLong, kMostTokens);
+  LK_ASSIGN(AttendProbe probe, AttendProbe::create(context, layer, one, n_far));
   Status status;
   const auto seconds = [&](int64_t n) {
     return seconds_of([&] {
       if (auto stepped = probe.step(n); !stepped.ok()) status = stepped;
     });
   };
-  const auto products = [&](int64_t depth, int64_t n) {
-    return step_ledger(layer, {}, traffic, {depth, n, 1}).attend_products;
+  const auto ledger = [&](int64_t depth, int64_t n) {
+    return step_ledger(layer, {}, traffic, {depth, n, 1});
   };
   LK_RETURN_IF_ERROR(probe.fill(kShort));
   const double short_seconds = seconds(1);
-  machine.attend_products_many = products(kShort, kManyRows) / seconds(kManyRows);
+  machine.attend_products_many = ledger(kShort, kManyRows).attend_products / seconds(kManyRows);
   LK_RETURN_IF_ERROR(probe.fill(kLong));
-  const double long_seconds = seconds(1);
+  const double long_seconds = seconds(1), short_products = ledger(kShort, 1).attend_products;
   const double more_seconds = std::max(long_seconds - short_seconds, 0.1 * long_seconds);
-  machine.attend_products = (products(kLong, 1) - products(kShort, 1)) / more_seconds;
+  machine.attend_products = (ledger(kLong, 1).attend_products - short_products) / more_seconds;
   machine.sequence_seconds =
-      std::max(0.0, short_seconds - products(kShort, 1) / machine.attend_products);
+      std::max(0.0, short_seconds - short_products / machine.attend_products);
+  LK_RETURN_IF_ERROR(probe.fill(n_far));
+  machine.attend_efficiency =
+      efficiency(machine, ledger(n_far, 1).kv(), seconds(1) - machine.sequence_seconds);
   return status;
 }
 

@@ -1,5 +1,6 @@
-// How many products this machine's kernels add up per second when memory is not in the way:
-// measured on operands that lie in the caches, through the same code that a decode step runs.
+// How many products this machine's kernels add up per second when memory is not in the way, and how
+// much of the memory's bandwidth they reach when it is: measured on operands that lie in the caches
+// and on operands that cannot, through the same code that a decode step runs.
 #pragma once
 
 #include "base/dtype.h"
@@ -10,13 +11,13 @@
 
 namespace lowkey::engine {
 
-/// Sets the rates of weights of `type`, rows of config.n_embd columns, and the seconds of a layer
-/// and of a row.
+/// Sets rates and efficiency of weights of `type`, rows of config.n_embd columns, and the seconds
+/// of a layer and of a row. The machine's curve must be known.
 Status measure_weight_rates(const Context& context, const models::ModelConfig& config, DType type,
                             Machine& machine);
 
-/// Sets the rates of attention over a cache of `spec`, and the seconds of a sequence (bases of
-/// latents included).
+/// Sets rates and efficiency of attention over a cache of `spec`, and the seconds of a sequence
+/// (bases of latents included).
 Status measure_attend_rates(const Context& context, const models::ModelConfig& config,
                             const CacheSpec& spec, Machine& machine);
 

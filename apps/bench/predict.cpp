@@ -137,6 +137,9 @@ Row row_of(const PlotLane& lane, const BenchTest& test) {
           {"kv_bytes_total", kv_bytes},
           {"step_bytes", ledger.bytes()},
           {"read_gb_s", lane.machine.bandwidth(ledger.bytes()) * 1e-9},
+          {"weight_efficiency", lane.machine.weight_efficiency},
+          {"attend_efficiency", lane.machine.attend_efficiency},
+          {"attend_products", lane.machine.attend_products},
           {"weight_ms", 1e3 * p.weight_seconds},
           {"attend_ms", 1e3 * p.attend_seconds},
           {"other_ms", 1e3 * p.other_seconds},
@@ -168,8 +171,10 @@ std::string machine_text(const Prophecy& p) {
   std::string out = fmt::format("{} on {}, {} threads; weights {}\n", p.config.name, m.name,
                                 m.n_threads, format_bytes(p.weights.bytes()));
   if (!p.measured) return out + '\n';
-  out += fmt::format("products/s, in caches: {:.1f} G one row, {:.1f} G many rows\n\n",
-                     m.weight_products_one * 1e-9, m.weight_products_many * 1e-9);
+  out += fmt::format(
+      "products/s of weights in caches: {:.1f} G one row, {:.1f} G many rows; weights from memory "
+      "reach {:.0f} % of the read bandwidth\n\n",
+      m.weight_products_one * 1e-9, m.weight_products_many * 1e-9, 100 * m.weight_efficiency);
   out += "| working set | read GB/s | triad GB/s |\n| ---: | ---: | ---: |\n";
   for (const engine::BandwidthPoint& point : m.curve) {
     out += fmt::format("| {} | {:.1f} | {:.1f} |\n", format_bytes(point.working_set),

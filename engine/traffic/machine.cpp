@@ -88,9 +88,9 @@ Prediction predict(const Machine& machine, const Ledger& l, const StepShape& ste
                      over(l.carry_products, machine.carry_products);
   const double near = machine.curve.empty() ? 0.0 : machine.curve.front().read;
   const double rows = std::max(1.0, double(n_rows) / machine.n_threads);
-  p.other_seconds = over(l.activations + l.logits, near) +
-                    n_layers * (machine.layer_seconds + rows * machine.row_seconds +
-                                double(step.batch) * machine.sequence_seconds);
+  p.other_seconds =
+      over(l.activations + l.logits, near) +
+      n_layers * (rows * machine.row_seconds + double(step.batch) * machine.sequence_seconds);
   return p;
 }
 

@@ -27,11 +27,11 @@ struct Machine {
   double attend_products = 0;       // one query position per sequence
   double attend_products_many = 0;  // blocks of queries
   double carry_products = 0;
-  // Share of the read bandwidth that the kernels reach on operands that come from memory.
+  // Share of the read bandwidth that the kernels reach on operands that come from memory, joins of
+  // the threads included.
   double weight_efficiency = 1;
   double attend_efficiency = 1;
   // Seconds beside products and bytes, of every layer:
-  double layer_seconds = 0;     // the team's joins, once a step
   double row_seconds = 0;       // norms, rotation and gates of a row, on one thread
   double sequence_seconds = 0;  // what a sequence's attention costs, however short its context
 

@@ -11,8 +11,8 @@
 
 namespace lowkey::engine {
 
-/// Sets rates and efficiency of weights of `type`, rows of config.n_embd columns, and the seconds
-/// of a layer and of a row. The machine's curve must be known.
+/// Sets rates and efficiency of weights of `type` in matrices of the model's usual size, and the
+/// seconds of a row. The machine's curve must be known.
 Status measure_weight_rates(const Context& context, const models::ModelConfig& config, DType type,
                             Machine& machine);
 

@@ -13,8 +13,8 @@ namespace lowkey::apps {
 struct BenchOptions {
   CommonOptions common;
   std::vector<int64_t> n_prompt = {512}, n_gen = {128}, n_depth = {0}, batch = {1};
-  std::vector<std::string> caches = {"f16"};
-  std::vector<double> bits;  // budgets of the latent cache; empty: the basis file's own
+  std::vector<std::string> caches;  // empty: f16; with --predict also q8_0, q4_0 and latent
+  std::vector<double> bits;         // budgets of the latent cache; empty: the basis file's own
   int repetitions = 5;
   std::string format = "md";
   std::string svg;     // folder for plots

@@ -84,9 +84,7 @@ Result<std::vector<PlotLane>> lanes_of(const BenchOptions& o, const Prophecy& p)
   std::vector<PlotLane> lanes;
   const bool with_basis = p.engine && !o.common.basis.empty();
   const std::vector<std::string> wanted =
-      o.caches == std::vector<std::string>{"f16"}
-          ? std::vector<std::string>{"f16", "q8_0", "q4_0", "latent"}
-          : o.caches;
+      o.caches.empty() ? std::vector<std::string>{"f16", "q8_0", "q4_0", "latent"} : o.caches;
   for (const std::string& name : wanted) {
     BenchOptions one = o;
     one.caches = {name};

@@ -30,7 +30,7 @@ std::string latent_name(const BenchOptions& o, double bits) {
 
 Result<std::vector<NamedCache>> named_caches(const BenchOptions& o, const engine::Engine& engine) {
   std::vector<NamedCache> caches;
-  for (const std::string& name : o.caches) {
+  for (const std::string& name : o.caches.empty() ? std::vector<std::string>{"f16"} : o.caches) {
     if (name == "latent") {
       for (double bits : o.bits.empty() ? std::vector<double>{0.0} : o.bits) {
         LK_ASSIGN(NamedCache cache, latent_cache(o, bits, engine));

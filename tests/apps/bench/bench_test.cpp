@@ -1,10 +1,16 @@
 // What `lowkey bench` reads and writes: lists of numbers, sizes, rows in every format.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
 #include "apps/bench/number_list.h"
 #include "apps/bench/peers.h"
+#include "apps/bench/plots.h"
 #include "apps/bench/rows.h"
 #include "apps/bench/shapes.h"
+#include "tests/support/assets.h"
 
 namespace lowkey::apps {
 namespace {
@@ -124,6 +130,52 @@ TEST(Peer, AbsentItSaysHowToGetIt) {
   const auto peer = Peer::find("/nowhere");
   ASSERT_FALSE(peer.ok());
   EXPECT_NE(peer.error().message().find("bench/peers/build_llama.sh"), std::string::npos);
+}
+
+PlotLane lane_of(const std::string& name, const engine::CacheSpec& spec) {
+  PlotLane lane;
+  lane.name = name;
+  lane.subject.config = model_shape("llama-3-8b").value();
+  lane.subject.weights = engine::weight_traffic(lane.subject.config, 4.5);
+  lane.subject.cache = engine::cache_traffic(lane.subject.config, spec).value();
+  lane.machine = engine::machine_of(engine::find_machine("laptop").value());
+  return lane;
+}
+
+TEST(Forecast, AddsUpBlocksOfAPromptAndStepsOfAText) {
+  const PlotLane lane = lane_of("f16", {});
+  const auto of = [&](const BenchTest& test) { return forecast(lane.machine, lane.subject, test); };
+  const Forecast first = of({512, 0, 100}), second = of({512, 0, 612}), both = of({1024, 0, 100});
+  EXPECT_DOUBLE_EQ(both.seconds, first.seconds + second.seconds);
+  EXPECT_DOUBLE_EQ(both.bytes, first.bytes + second.bytes);
+  EXPECT_DOUBLE_EQ(of({512, 0, 100, 3}).seconds, 3 * first.seconds);
+  // The depth in the middle stands for all: cost grows linearly with it.
+  double one_by_one = 0;
+  for (int i = 0; i < 5; ++i) one_by_one += of({0, 1, 1000 + i}).seconds;
+  EXPECT_NEAR(of({0, 5, 1000}).seconds, one_by_one, 1e-9 * one_by_one);
+}
+
+TEST(Plots, ShowEveryLaneAndRecord) {
+  const lowkey::testing::TemporaryFolder folder;
+  BenchOptions options;
+  options.n_depth = {0, 8192};
+  options.svg = folder.path() + "/plots";
+  const Row record = {{"backend", "llama.cpp"}, {"cache", "q8_0"}, {"n_gen", 32},
+                      {"n_depth", 8192},        {"batch", 1},      {"median_ts", 7.5},
+                      {"step_bytes", nullptr}};
+  const BenchPlotData data{{lane_of("f16", {})}, {record}};
+  ASSERT_TRUE(write_bench_plots(options, data).ok());
+  const auto text = [&](const char* name) {
+    std::ifstream in(options.svg + "/" + name);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  for (const char* name : {"depth.svg", "batch.svg"}) {
+    EXPECT_NE(text(name).find("f16 predicted"), std::string::npos) << name;
+    EXPECT_NE(text(name).find("llama.cpp q8_0"), std::string::npos) << name;
+  }
+  EXPECT_NE(text("roofline.svg").find("working set"), std::string::npos);
+  options.memory = "plenty";
+  EXPECT_FALSE(write_bench_plots(options, data).ok());
 }
 
 }  // namespace

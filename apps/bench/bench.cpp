@@ -175,8 +175,21 @@ class BenchRun {
   int64_t n_done_ = 0, n_runs_ = 0;
 };
 
+/// -c means the same as elsewhere: what the cache has room for.
+Status check_context(const BenchOptions& o) {
+  const auto largest = [](const std::vector<int64_t>& numbers) {
+    return numbers.empty() ? 0 : *std::max_element(numbers.begin(), numbers.end());
+  };
+  const int64_t needed = largest(o.n_depth) + std::max(largest(o.n_prompt), largest(o.n_gen));
+  if (o.common.n_context == 0 || needed <= o.common.n_context) return {};
+  return make_error(ErrorCode::kInvalidArgument, "-c",
+                    "expected room for " + std::to_string(needed) + " tokens, found " +
+                        std::to_string(o.common.n_context));
+}
+
 Status run(const BenchOptions& o) {
   if (o.predict) return run_predict(o);
+  LK_RETURN_IF_ERROR(check_context(o));
   if (o.common.model.empty()) {
     return make_error(ErrorCode::kInvalidArgument, "-m",
                       "expected a model (--shape and --machine go with --predict), found none");

@@ -44,8 +44,12 @@ void add_test_options(CLI::App& command, BenchOptions& o) {
       ->check(CLI::PositiveNumber);
   command.add_option("-r,--repetitions", o.repetitions, "Runs per test")
       ->check(CLI::Range(1, 10000));
-  command.add_option("-o,--output", o.format, "Format of stdout")
-      ->check(CLI::IsMember({"md", "csv", "json", "jsonl", "sql"}));
+  command.add_option("-c,--context", o.common.n_context, "Most tokens a test may take; 0: any")
+      ->check(CLI::NonNegativeNumber);
+  command
+      .add_option("-o,--output", o.format, "Format of stdout: md (or text), csv, json, jsonl, sql")
+      ->check(CLI::IsMember({"text", "md", "csv", "json", "jsonl", "sql"}))
+      ->transform([](const std::string& name) { return name == "text" ? "md" : name; });
   command.add_option("--svg", o.svg, "Folder for plots");
   command.add_option("--memory", o.memory, "Memory that the batch plot shares out, e.g. 4GB");
   command.add_flag("--no-model", o.no_model, "No measurement of the machine, no forecast");

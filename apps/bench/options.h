@@ -16,9 +16,9 @@ struct BenchOptions {
   std::vector<std::string> caches;  // empty: f16; with --predict also q8_0, q4_0 and latent
   std::vector<double> bits;         // budgets of the latent cache; empty: the basis file's own
   int repetitions = 5;
-  std::string format = "md";
-  std::string svg;     // folder for plots
-  std::string memory;  // budget of the batch plot, e.g. 4GB
+  std::string format = "md";  // "text" becomes md
+  std::string svg;            // folder for plots
+  std::string memory;         // budget of the batch plot, e.g. 4GB
   bool peers = false;
   std::string peer_bin;  // folder with llama-bench
   std::vector<std::string> peer_caches = {"f16"};

@@ -28,6 +28,7 @@ Status Batch::check(std::span<const Entry> entries) const {
     const Session& session = *entries[i].session;
     if (session.engine_ != engine_) return refuse(i, "expected a session of the batch's engine");
     if (entries[i].tokens.empty()) return refuse(i, "expected at least one token, found none");
+    LK_RETURN_IF_ERROR(engine_->decoder().check_tokens(entries[i].tokens));
     for (size_t j = 0; j < i; ++j) {
       if (entries[j].session != &session) continue;
       return refuse(i, "expected another session than that of entry " + std::to_string(j));

@@ -48,10 +48,13 @@ class Engine {
   Context context_;
 };
 
+class Session;
+
 struct SessionOptions {
   CacheSpec cache;
   int64_t n_context = 2048;
-  int n_batch = 512;  // tokens per prefill block
+  int n_batch = 512;                   // tokens per prefill block
+  const Session* neighbour = nullptr;  // a session of the same engine whose block memory serves too
 };
 
 /// One sequence: its cache and the memory of a block.
@@ -87,6 +90,7 @@ class Session {
   void truncate(int64_t n);
 
  private:
+  friend class Batch;  // engine/session/batch.h feeds many at once
   explicit Session(const Engine& engine)
       : engine_(&engine), context_(engine.context()), rope_(engine.config().rope) {}
 
@@ -95,7 +99,7 @@ class Session {
   int n_batch_ = 512;
   KvCache cache_;
   RopeTable rope_;
-  BlockScratch scratch_;
+  std::shared_ptr<BlockScratch> scratch_;
   LayerObserver observer_;
   std::vector<float> last_hidden_;
   std::vector<float> logits_;

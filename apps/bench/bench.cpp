@@ -1,168 +1,211 @@
-// `lowkey bench`: speed with llama-bench's options, columns and field names.
-#include <spdlog/fmt/fmt.h>
-#include <sys/resource.h>
-
+// `lowkey bench`: speed with llama-bench's options, columns and field names, against what the model
+// of the memory system predicts.
+#include <algorithm>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
-#include "apps/bench/measure.h"
+#include "apps/bench/options.h"
+#include "apps/bench/peers.h"
+#include "apps/bench/plots.h"
+#include "apps/bench/predict.h"
+#include "apps/bench/record.h"
+#include "apps/bench/subjects.h"
 #include "apps/commands.h"
-#include "apps/common/options.h"
-#include "apps/common/report.h"
 #include "apps/console/progress.h"
+#include "apps/console/stop.h"
+#include "engine/traffic/rates.h"
 
 namespace lowkey::apps {
 
 namespace {
 
-struct Options {
-  CommonOptions common;
-  std::vector<int64_t> n_prompt = {512}, n_gen = {128}, n_depth = {0};
-  std::vector<std::string> caches = {"f16"};
-  int repetitions = 5;
-  std::string format = "text";  // which llama-bench calls md
+/// One cache in the run: its forecasts and, while a depth is in work, its sequences.
+struct Lane {
+  NamedCache cache;
+  Subject subject;
+  engine::Machine machine;
+  std::unique_ptr<BenchCase> bench;
 };
 
-std::vector<BenchTest> tests_of(const Options& o) {
-  std::vector<BenchTest> tests;
-  for (int64_t depth : o.n_depth) {
-    for (int64_t n : o.n_prompt) {
-      if (n > 0) tests.push_back({n, 0, depth});
+/// What repetitions of one test leave, lane by lane and peer by peer.
+struct Samples {
+  std::vector<BenchRecord> ours;
+  std::vector<std::vector<Row>> peers;
+};
+
+class BenchRun {
+ public:
+  BenchRun(const BenchOptions& o, const engine::Engine& engine)
+      : o_(o),
+        engine_(engine),
+        writer_(o.format, "llama_bench", record_columns()),
+        progress_("bench", "runs") {}
+
+  Status run() {
+    LK_RETURN_IF_ERROR(prepare());
+    for (const int64_t depth : o_.n_depth) {
+      for (const int64_t batch : o_.batch) LK_RETURN_IF_ERROR(run_depth(depth, batch));
     }
-    for (int64_t n : o.n_gen) {
-      if (n > 0) tests.push_back({0, n, depth});
-    }
+    std::cout << writer_.finish() << std::flush;
+    return o_.svg.empty() ? Status() : write_bench_plots(o_, plotted_);
   }
-  return tests;
-}
 
-int64_t peak_rss() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return int64_t{usage.ru_maxrss} * 1024;
-}
+ private:
+  Status prepare() {
+    if (o_.peers) {
+      LK_ASSIGN(Peer peer, Peer::find(o_.peer_bin));
+      peer_ = std::make_unique<Peer>(std::move(peer));
+    }
+    LK_ASSIGN(std::vector<NamedCache> caches, named_caches(o_, engine_));
+    engine::Machine machine;
+    if (!o_.no_model) {
+      LK_ASSIGN(machine, measure_machine(engine_.context(), engine_.config(),
+                                         weight_type(engine_.model()), o_.common.quiet));
+    }
+    const engine::WeightTraffic weights =
+        engine::weight_traffic(engine_.config(), engine_.weights());
+    for (NamedCache& cache : caches) {
+      Lane lane{std::move(cache), {engine_.config(), weights, {}}, machine, nullptr};
+      LK_ASSIGN(lane.subject.cache, engine::cache_traffic(engine_.config(), lane.cache.spec));
+      if (!o_.no_model) {
+        LK_RETURN_IF_ERROR(engine::measure_attend_rates(engine_.context(), engine_.config(),
+                                                        lane.cache.spec, lane.machine));
+      }
+      lanes_.push_back(std::move(lane));
+    }
+    for (const Lane& lane : lanes_) {
+      plotted_.lanes.push_back({lane.cache.name, lane.subject, lane.machine});
+    }
+    const size_t n_tests =
+        o_.n_depth.size() * o_.batch.size() * (o_.n_prompt.size() + o_.n_gen.size());
+    n_runs_ = int64_t(n_tests * lanes_.size()) * (o_.repetitions + 1);
+    return {};
+  }
 
-nlohmann::json fields(const BenchRecord& r, const engine::Engine& engine) {
-  std::vector<double> ns;
-  for (double s : r.seconds) ns.push_back(s * 1e9);
-  const std::vector<double> ts = samples_ts(r);
-  const double read = double(r.weight_bytes) + double(r.kv_bytes_total);
-  return {{"backend", "lowkey"},
-          {"cpu_info", cpu_name()},
-          {"model_filename", engine.model().path},
-          {"model_size", r.weight_bytes},
-          {"n_threads", engine.n_threads()},
-          {"isa", engine.context().kernels->name},
-          {"cache", r.cache},
-          {"type_k", r.cache},
-          {"type_v", r.cache},
-          {"n_prompt", r.test.n_prompt},
-          {"n_gen", r.test.n_gen},
-          {"n_depth", r.test.n_depth},
-          {"avg_ns", mean(ns)},
-          {"stddev_ns", standard_deviation(ns)},
-          {"avg_ts", mean(ts)},
-          {"stddev_ts", standard_deviation(ts)},
-          {"samples_ns", ns},
-          {"samples_ts", ts},
-          {"kv_bytes_per_token", r.kv_bytes_per_token},
-          {"kv_bytes_total", r.kv_bytes_total},
-          {"bits_per_element", r.bits_per_element},
-          // A decode step reads all weights and the whole cache once.
-          {"dram_gb_s", r.test.n_gen > 0 ? read * mean(ts) * 1e-9 : 0.0},
-          {"peak_rss", peak_rss()}};
-}
+  /// All caches are filled to the depth first, so that their runs can alternate.
+  Status run_depth(int64_t depth, int64_t batch) {
+    std::vector<BenchTest> tests;
+    for (const int64_t n : o_.n_prompt) {
+      if (n > 0) tests.push_back({n, 0, depth, batch});
+    }
+    for (const int64_t n : o_.n_gen) {
+      if (n > 0) tests.push_back({0, n, depth, batch});
+    }
+    int64_t longest = 0;
+    for (const BenchTest& t : tests) longest = std::max(longest, t.n_prompt + t.n_gen);
+    if (batch < 1 || tests.empty()) return {};
+    for (Lane& lane : lanes_) {
+      const auto filled = [&](int64_t done, int64_t total) {
+        say(lane.cache.name + ", depth " + std::to_string(depth) + ": filled " +
+            std::to_string(done) + " of " + std::to_string(total));
+      };
+      LK_ASSIGN(BenchCase bench,
+                BenchCase::open(engine_, lane.cache.spec, tests.front(), longest, filled));
+      lane.bench = std::make_unique<BenchCase>(std::move(bench));
+    }
+    for (const BenchTest& test : tests) LK_RETURN_IF_ERROR(run_test(test));
+    for (Lane& lane : lanes_) lane.bench.reset();
+    return {};
+  }
 
-void print_row(const BenchRecord& r, const engine::Engine& engine) {
-  const std::vector<double> ts = samples_ts(r);
-  std::string test = r.test.n_prompt > 0 ? fmt::format("pp{}", r.test.n_prompt)
-                                         : fmt::format("tg{}", r.test.n_gen);
-  if (r.test.n_depth > 0) test += fmt::format(" @ d{}", r.test.n_depth);
-  fmt::print("| {} | {} | {} | {} | {} | {:.0f} | {:.2f} ± {:.2f} |\n", engine.config().name,
-             format_bytes(double(r.weight_bytes)), engine.n_threads(), r.cache, test,
-             r.kv_bytes_per_token, mean(ts), standard_deviation(ts));
-  std::cout << std::flush;
-}
+  Status run_test(const BenchTest& test) {
+    Samples samples;
+    for (const Lane& lane : lanes_) {
+      samples.ours.push_back(start_record(*lane.bench, test, lane.cache.name));
+    }
+    const bool with_peer = peer_ && test.batch == 1;
+    samples.peers.resize(with_peer ? o_.peer_caches.size() : 0);
+    for (int r = 0; r <= o_.repetitions; ++r) LK_RETURN_IF_ERROR(run_round(r, test, samples));
+    std::vector<Row> rows;
+    for (size_t i = 0; i < lanes_.size(); ++i) {
+      samples.ours[i].kv_bytes_total = lanes_[i].bench->kv_bytes_total();
+      rows.push_back(finish(lanes_[i], samples.ours[i], samples.peers));
+    }
+    for (const auto& runs : samples.peers) rows.push_back(join_peer_runs(runs, rows.front()));
+    for (Row& row : rows) {
+      std::cout << writer_.add(row) << std::flush;
+      plotted_.records.push_back(std::move(row));
+    }
+    return {};
+  }
 
-void print_header() {
-  fmt::print("| model | size | threads | cache | test | KV bytes/token | t/s |\n");
-  fmt::print("| --- | ---: | ---: | --- | ---: | ---: | ---: |\n");
-}
+  /// Every cache once, then every peer once: what slows the machine for a while slows all alike.
+  Status run_round(int round, const BenchTest& test, Samples& samples) {
+    for (size_t i = 0; i < lanes_.size(); ++i) {
+      if (stop_requested()) return make_error(ErrorCode::kCancelled, "bench", "stopped");
+      LK_ASSIGN(const double seconds, lanes_[i].bench->run(test));
+      if (round > 0) samples.ours[i].seconds.push_back(seconds);  // round 0 warms up
+      ++n_done_;
+      say(test_name(test.n_prompt, test.n_gen, test.n_depth, test.batch));
+    }
+    for (size_t i = 0; i < samples.peers.size() && round > 0; ++i) {
+      if (stop_requested()) return make_error(ErrorCode::kCancelled, "bench", "stopped");
+      say("llama.cpp " + o_.peer_caches[i]);
+      LK_ASSIGN(Row row,
+                peer_->run(engine_.model().path, engine_.n_threads(), o_.peer_caches[i], test));
+      samples.peers[i].push_back(std::move(row));
+    }
+    return {};
+  }
+
+  Row finish(const Lane& lane, const BenchRecord& record,
+             const std::vector<std::vector<Row>>& peers) const {
+    Finished finished{record, {}, !o_.no_model, {}};
+    if (!o_.no_model) finished.forecast = forecast(lane.machine, lane.subject, record.test);
+    const std::vector<double> ts = samples_ts(record);
+    for (size_t i = 0; i < peers.size(); ++i) {
+      std::vector<double> ratios;
+      for (size_t r = 0; r < ts.size(); ++r) ratios.push_back(ts[r] / peer_ts(peers[i][r]));
+      finished.peer_ratios[o_.peer_caches[i]] = median(ratios);
+    }
+    return record_fields(finished, engine_);
+  }
+
+  void say(const std::string& note) {
+    if (!o_.common.quiet) progress_.update(n_done_, n_runs_, note);
+  }
+
+  const BenchOptions& o_;
+  const engine::Engine& engine_;
+  std::unique_ptr<Peer> peer_;
+  std::vector<Lane> lanes_;
+  RowWriter writer_;
+  Progress progress_;
+  BenchPlotData plotted_;
+  int64_t n_done_ = 0, n_runs_ = 0;
+};
 
 /// -c means the same as elsewhere: what the cache has room for.
-Status check_context(const std::vector<BenchTest>& tests, int64_t n_context) {
-  for (const BenchTest& test : tests) {
-    const int64_t needed = test.n_depth + test.n_prompt + test.n_gen;
-    if (n_context == 0 || needed <= n_context) continue;
-    return make_error(ErrorCode::kInvalidArgument, "-c",
-                      "expected room for " + std::to_string(needed) + " tokens, found " +
-                          std::to_string(n_context));
-  }
-  return {};
+Status check_context(const BenchOptions& o) {
+  const auto largest = [](const std::vector<int64_t>& numbers) {
+    return numbers.empty() ? 0 : *std::max_element(numbers.begin(), numbers.end());
+  };
+  const int64_t needed = largest(o.n_depth) + std::max(largest(o.n_prompt), largest(o.n_gen));
+  if (o.common.n_context == 0 || needed <= o.common.n_context) return {};
+  return make_error(ErrorCode::kInvalidArgument, "-c",
+                    "expected room for " + std::to_string(needed) + " tokens, found " +
+                        std::to_string(o.common.n_context));
 }
 
-Status run(const Options& o) {
-  const std::vector<BenchTest> tests = tests_of(o);
-  LK_RETURN_IF_ERROR(check_context(tests, o.common.n_context));
-  LK_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_engine(o.common));
-  nlohmann::json all = nlohmann::json::array();
-  const bool text = o.format == "text" || o.format == "md";
-  if (text) print_header();
-  Progress progress("bench", "runs");
-  const int64_t n_runs = int64_t(tests.size() * o.caches.size()) * (o.repetitions + 1);
-  int64_t n_done = 0;
-  for (const std::string& name : o.caches) {
-    CommonOptions with_cache = o.common;
-    if (name == "latent") {
-      if (with_cache.basis.empty()) with_cache.basis = "auto";
-    } else {
-      with_cache.cache = name;
-      with_cache.basis.clear();
-      with_cache.bits = 0;
-    }
-    LK_ASSIGN(const engine::CacheSpec cache, cache_spec(with_cache, *engine));
-    for (const BenchTest& test : tests) {
-      LK_ASSIGN(const BenchRecord record, measure(*engine, cache, test, o.repetitions, [&](int) {
-                  if (!o.common.quiet) progress.update(++n_done, n_runs);
-                }));
-      if (text) print_row(record, *engine);
-      if (o.format == "jsonl") std::cout << fields(record, *engine).dump() << std::endl;
-      all.push_back(fields(record, *engine));
-    }
+Status run(const BenchOptions& o) {
+  if (o.predict) return run_predict(o);
+  LK_RETURN_IF_ERROR(check_context(o));
+  if (o.common.model.empty()) {
+    return make_error(ErrorCode::kInvalidArgument, "-m",
+                      "expected a model (--shape and --machine go with --predict), found none");
   }
-  if (o.format == "json") std::cout << all.dump(2) << '\n';
-  return {};
+  watch_for_stop();
+  LK_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_engine(o.common));
+  return BenchRun(o, *engine).run();
 }
 
 }  // namespace
 
 void add_bench_command(CLI::App& program, Status& status) {
-  auto options = std::make_shared<Options>();
-  CLI::App* command = program.add_subcommand("bench", "Measure prefill and decode speed");
-  CommonOptions& common = options->common;
-  command->add_option("-m,--model", common.model, "Model")->required()->envname("LOWKEY_MODEL");
-  command->add_option("-t,--threads", common.n_threads, "Threads; 0: all CPUs");
-  command->add_option("--isa", common.isa, "Kernel set by name");
-  command->add_flag("--exact", common.exact, "Float activations");
-  command->add_flag("--fast", common.fast, "8-bit activations");
-  command->add_option("--prefill", common.prefill, "Matrix products of prefill")
-      ->check(CLI::IsMember({"auto", "integer", "bf16"}));
-  command->add_flag("-q,--quiet", common.quiet, "No progress");
-  command->add_option("-c,--context", common.n_context, "Most tokens a test may take; 0: any")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--sinks", common.n_sinks, "First tokens kept exact");
-  command->add_option("--window", common.n_window, "Recent tokens kept exact");
-  add_basis_options(*command, common);
-  command->add_option("--cache", options->caches, "KV caches, a list; 'latent' is the one of -b")
-      ->delimiter(',');
-  command->add_option("-p,--n-prompt", options->n_prompt, "Prompt lengths")->delimiter(',');
-  command->add_option("-n,--n-gen", options->n_gen, "Generation lengths")->delimiter(',');
-  command->add_option("-d,--n-depth", options->n_depth, "Depths")->delimiter(',');
-  command->add_option("-r,--repetitions", options->repetitions, "Runs per test")
-      ->check(CLI::Range(1, 10000));
-  command->add_option("-o,--output", options->format, "Format of stdout")
-      ->check(CLI::IsMember({"text", "md", "json", "jsonl"}));
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App* command =
+      program.add_subcommand("bench", "Measure or predict prefill and decode speed");
+  add_bench_options(*command, *options);
   command->callback([options, &status] { status = run(*options); });
 }
 

@@ -3,58 +3,92 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <random>
 
 namespace lowkey::apps {
 
-namespace {
+Result<BenchCase> BenchCase::open(const engine::Engine& engine, const engine::CacheSpec& cache,
+                                  const BenchTest& test, int64_t n_longest,
+                                  const std::function<void(int64_t, int64_t)>& progress) {
+  BenchCase bench;
+  bench.engine_ = &engine;
+  for (int64_t i = 0; i < test.batch; ++i) {
+    engine::SessionOptions options{cache, test.n_depth + n_longest, 512, nullptr};
+    if (i > 0) options.neighbour = &bench.sessions_.front();
+    LK_ASSIGN(engine::Session session, engine::Session::open(engine, options));
+    LK_RETURN_IF_ERROR(session.feed(bench.random_tokens(test.n_depth)));
+    bench.sessions_.push_back(std::move(session));
+    if (progress) progress(i + 1, test.batch);
+  }
+  if (test.batch > 1) {
+    LK_ASSIGN(engine::Batch batch, engine::Batch::open(engine, int(test.batch)));
+    bench.batch_ = std::make_unique<engine::Batch>(std::move(batch));
+  }
+  return bench;
+}
 
-std::vector<int32_t> random_tokens(std::mt19937& random, int64_t n, int n_vocab) {
+std::vector<int32_t> BenchCase::random_tokens(int64_t n) {
   std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < n; ++i) tokens.push_back(int32_t(random() % uint32_t(n_vocab)));
+  for (int64_t i = 0; i < n; ++i) {
+    tokens.push_back(int32_t(random_() % uint32_t(engine_->config().n_vocab)));
+  }
   return tokens;
 }
 
-Status run_once(engine::Session& session, const std::vector<int32_t>& tokens,
-                const BenchTest& test) {
-  const std::span<const int32_t> all(tokens);
+int64_t BenchCase::kv_bytes_total() const {
+  int64_t bytes = 0;
+  for (const engine::Session& session : sessions_) bytes += session.cache().used_bytes();
+  return bytes;
+}
+
+Status BenchCase::feed_once(const BenchTest& test,
+                            const std::vector<std::vector<int32_t>>& tokens) {
   if (test.n_prompt > 0) {
-    LK_RETURN_IF_ERROR(session.feed(all.first(size_t(test.n_prompt))));
-    session.logits();
+    for (size_t s = 0; s < sessions_.size(); ++s) {
+      LK_RETURN_IF_ERROR(sessions_[s].feed(std::span(tokens[s]).first(size_t(test.n_prompt))));
+      sessions_[s].logits();
+    }
   }
-  for (int64_t i = 0; i < test.n_gen; ++i) {
-    LK_RETURN_IF_ERROR(session.feed(all.subspan(size_t(test.n_prompt + i), 1)));
-    session.logits();
+  std::vector<engine::Batch::Entry> entries(sessions_.size());
+  for (int64_t i = test.n_prompt; i < test.n_prompt + test.n_gen; ++i) {
+    for (size_t s = 0; s < sessions_.size(); ++s) {
+      entries[s] = {&sessions_[s], std::span(tokens[s]).subspan(size_t(i), 1)};
+    }
+    if (batch_) {
+      LK_RETURN_IF_ERROR(batch_->feed(entries));
+      batch_->logits();
+    } else {
+      LK_RETURN_IF_ERROR(sessions_.front().feed(entries.front().tokens));
+      sessions_.front().logits();
+    }
   }
   return {};
 }
 
-}  // namespace
+Result<double> BenchCase::run(const BenchTest& test) {
+  std::vector<std::vector<int32_t>> tokens;
+  for (engine::Session& session : sessions_) {
+    session.truncate(test.n_depth);
+    tokens.push_back(random_tokens(test.n_prompt + test.n_gen));
+  }
+  const auto start = std::chrono::steady_clock::now();
+  LK_RETURN_IF_ERROR(feed_once(test, tokens));
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+BenchRecord start_record(const BenchCase& bench, const BenchTest& test, const std::string& cache) {
+  const engine::KvLayout& layout = bench.cache().layout();
+  return {test, cache, layout.coded_bytes_per_token, layout.bits_per_element(), 0, {}};
+}
 
 Result<BenchRecord> measure(const engine::Engine& engine, const engine::CacheSpec& cache,
-                            const BenchTest& test, int repetitions,
-                            const std::function<void(int)>& progress) {
-  std::mt19937 random(1);
-  const int n_vocab = engine.config().n_vocab;
-  const int64_t n_context = test.n_depth + test.n_prompt + test.n_gen;
-  LK_ASSIGN(engine::Session session, engine::Session::open(engine, {cache, n_context, 512}));
-  LK_RETURN_IF_ERROR(session.feed(random_tokens(random, test.n_depth, n_vocab)));
-  BenchRecord record;
-  record.test = test;
-  record.cache = engine::cache_name(cache);
-  record.kv_bytes_per_token = session.cache().layout().coded_bytes_per_token;
-  record.bits_per_element = session.cache().layout().bits_per_element();
-  record.weight_bytes = engine.weights().bytes();
+                            const BenchTest& test, int repetitions) {
+  LK_ASSIGN(BenchCase bench, BenchCase::open(engine, cache, test, test.n_prompt + test.n_gen));
+  BenchRecord record = start_record(bench, test, engine::cache_name(cache));
   for (int r = 0; r <= repetitions; ++r) {
-    session.truncate(test.n_depth);
-    const auto tokens = random_tokens(random, test.n_prompt + test.n_gen, n_vocab);
-    const auto start = std::chrono::steady_clock::now();
-    LK_RETURN_IF_ERROR(run_once(session, tokens, test));
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    if (r > 0) record.seconds.push_back(elapsed.count());  // round 0 warms up
-    if (progress) progress(r);
+    LK_ASSIGN(const double seconds, bench.run(test));
+    if (r > 0) record.seconds.push_back(seconds);  // run 0 warms up
   }
-  record.kv_bytes_total = session.cache().used_bytes();
+  record.kv_bytes_total = bench.kv_bytes_total();
   return record;
 }
 
@@ -81,7 +115,7 @@ double standard_deviation(const std::vector<double>& values) {
 
 std::vector<double> samples_ts(const BenchRecord& record) {
   std::vector<double> samples;
-  for (double s : record.seconds) samples.push_back(double(record.n_tokens()) / s);
+  for (double s : record.seconds) samples.push_back(double(record.test.n_tokens()) / s);
   return samples;
 }
 

@@ -1,12 +1,15 @@
-// One benchmark test: prompt or generation speed at a depth, with llama-bench's meaning.
+// One benchmark test: prompt or generation speed at a depth, with llama-bench's meaning, for one
+// sequence or for several that are decoded together.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/session/batch.h"
 
 namespace lowkey::apps {
 
@@ -14,6 +17,34 @@ struct BenchTest {
   int64_t n_prompt = 0;
   int64_t n_gen = 0;
   int64_t n_depth = 0;
+  int64_t batch = 1;  // sequences
+
+  int64_t n_tokens() const { return (n_prompt + n_gen) * batch; }
+};
+
+/// Sequences with one cache, filled to a depth with seeded random tokens. Tokenising and sampling
+/// are left out of what is timed, the output projection is not.
+class BenchCase {
+ public:
+  /// `n_longest`: tokens that the longest test adds. `progress(done, total)` counts sequences.
+  static Result<BenchCase> open(const engine::Engine& engine, const engine::CacheSpec& cache,
+                                const BenchTest& test, int64_t n_longest,
+                                const std::function<void(int64_t, int64_t)>& progress = {});
+
+  /// Seconds of one run, from the case's depth on.
+  Result<double> run(const BenchTest& test);
+
+  const engine::KvCache& cache() const { return sessions_.front().cache(); }
+  int64_t kv_bytes_total() const;
+
+ private:
+  std::vector<int32_t> random_tokens(int64_t n);
+  Status feed_once(const BenchTest& test, const std::vector<std::vector<int32_t>>& tokens);
+
+  const engine::Engine* engine_ = nullptr;
+  std::vector<engine::Session> sessions_;
+  std::unique_ptr<engine::Batch> batch_;  // where there are several
+  std::mt19937 random_{1};
 };
 
 struct BenchRecord {
@@ -22,22 +53,20 @@ struct BenchRecord {
   double kv_bytes_per_token = 0;
   double bits_per_element = 0;
   int64_t kv_bytes_total = 0;
-  int64_t weight_bytes = 0;
   std::vector<double> seconds;  // one per repetition
-
-  int64_t n_tokens() const { return test.n_prompt + test.n_gen; }
 };
 
-/// Fills the cache to the test's depth with seeded random tokens, warms up once, then times
-/// `repetitions` runs; tokenising and sampling are left out, the output projection is not.
+/// Opens a case, warms up once, then times `repetitions` runs.
 Result<BenchRecord> measure(const engine::Engine& engine, const engine::CacheSpec& cache,
-                            const BenchTest& test, int repetitions,
-                            const std::function<void(int done)>& progress);
+                            const BenchTest& test, int repetitions);
+
+/// What a case says about itself in a record, no runs yet.
+BenchRecord start_record(const BenchCase& bench, const BenchTest& test, const std::string& cache);
 
 double mean(const std::vector<double>& values);
 double median(std::vector<double> values);
 double standard_deviation(const std::vector<double>& values);
-/// Tokens per second of every repetition.
+/// Tokens per second of every repetition, all sequences together.
 std::vector<double> samples_ts(const BenchRecord& record);
 
 }  // namespace lowkey::apps

@@ -122,7 +122,7 @@ Status run(Options o) {
     step();
     for (const int64_t depth : o.depths) {
       LK_ASSIGN(const BenchRecord record,
-                measure(*engine, candidate.cache, {0, o.n_gen, depth}, 3, {}));
+                measure(*engine, candidate.cache, {0, o.n_gen, depth}, 3));
       row.kv_bytes_per_token = record.kv_bytes_per_token;
       row.bits_per_element = record.bits_per_element;
       row.tokens_per_second.push_back({depth, median(samples_ts(record))});

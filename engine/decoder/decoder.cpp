@@ -9,6 +9,7 @@ namespace lowkey::engine {
 
 Result<BlockScratch> BlockScratch::allocate(const models::ModelConfig& c, int n_batch) {
   BlockScratch s;
+  s.n_batch = n_batch;
   const int64_t n = n_batch, n_q = int64_t{c.n_heads} * c.head_dim;
   const int64_t n_qkv = n_q + int64_t{2} * c.n_kv_heads * c.head_dim;
   LK_ASSIGN(s.x, Buffer<float>::allocate(n * c.n_embd, "activations"));
@@ -33,15 +34,21 @@ Status Decoder::check_tokens(std::span<const int32_t> tokens) const {
   return {};
 }
 
-Result<Decoder::Step> Decoder::begin(const Context& context, int64_t n, KvCache& cache,
-                                     RopeTable& rope, BlockScratch& scratch) const {
-  LK_RETURN_IF_ERROR(cache.begin_block(int(n)));
-  rope.reserve(cache.n_tokens() + n);
-  const int64_t d = config_.head_dim;
+Result<Decoder::Step> Decoder::begin(const Context& context, RopeTable& rope,
+                                     BlockScratch& scratch) const {
+  scratch.positions.clear();
+  int64_t end = 0;
+  for (const SequenceRows& sequence : scratch.sequences) {
+    const int64_t first = sequence.cache->n_tokens(), n = sequence.rows.size();
+    LK_RETURN_IF_ERROR(sequence.cache->begin_block(int(n)));
+    for (int64_t i = 0; i < n; ++i) scratch.positions.push_back(first + i);
+    end = std::max(end, first + n);
+  }
+  rope.reserve(end);
+  const int64_t n = int64_t(scratch.positions.size()), d = config_.head_dim;
   const int64_t n_q = config_.n_heads * d, n_kv = config_.n_kv_heads * d, width = n_q + 2 * n_kv;
   float* qkv = scratch.qkv.data();
   return Step{context,
-              cache,
               rope,
               scratch,
               nullptr,
@@ -55,7 +62,7 @@ Result<Decoder::Step> Decoder::begin(const Context& context, int64_t n, KvCache&
 
 MatrixView<const float> Decoder::finish(int first_layer, Step& step) const {
   for (int l = first_layer; l < config_.n_layers; ++l) layer(l, step);
-  step.cache.commit();
+  for (const SequenceRows& sequence : step.scratch.sequences) sequence.cache->commit();
   for (int64_t i = 0; i < step.x.rows; ++i) {
     step.context.kernels->rms_norm(step.x.row(i), weights_.output_norm.data(), config_.n_embd,
                                    config_.norm_eps, step.normed.row(i));
@@ -67,28 +74,47 @@ Result<MatrixView<const float>> Decoder::forward(const Context& context,
                                                  std::span<const int32_t> tokens, KvCache& cache,
                                                  RopeTable& rope, BlockScratch& scratch,
                                                  const LayerObserver* observer) const {
-  const int64_t n = int64_t(tokens.size());
-  LK_ASSIGN(Step step, begin(context, n, cache, rope, scratch));
+  const Entry entry{&cache, tokens};
+  return forward(context, {&entry, 1}, rope, scratch, observer);
+}
+
+Result<MatrixView<const float>> Decoder::forward(const Context& context,
+                                                 std::span<const Entry> entries, RopeTable& rope,
+                                                 BlockScratch& scratch,
+                                                 const LayerObserver* observer) const {
+  scratch.sequences.clear();
+  int64_t n = 0;
+  for (const Entry& entry : entries) {
+    scratch.sequences.push_back({entry.cache, {n, n + int64_t(entry.tokens.size())}});
+    n += int64_t(entry.tokens.size());
+  }
+  if (n > scratch.n_batch) {
+    return make_error(ErrorCode::kInvalidArgument, "block",
+                      "expected at most " + std::to_string(scratch.n_batch) + " tokens, found " +
+                          std::to_string(n));
+  }
+  LK_ASSIGN(Step step, begin(context, rope, scratch));
   step.observer = observer;
   const int64_t n_raw = n * (step.q.cols + step.k.cols);
   if (observer && scratch.raw.size() < n_raw) {
     LK_ASSIGN(scratch.raw, Buffer<float>::allocate(n_raw, "observed activations"));
   }
-  embed(tokens, step);
+  for (size_t i = 0; i < entries.size(); ++i) embed(entries[i], scratch.sequences[i].rows, step);
   return finish(0, step);
 }
 
 Result<MatrixView<const float>> Decoder::resume(const Context& context, int first_layer,
                                                 MatrixView<const float> x, KvCache& cache,
                                                 RopeTable& rope, BlockScratch& scratch) const {
-  LK_ASSIGN(Step step, begin(context, x.rows, cache, rope, scratch));
+  scratch.sequences.assign(1, {&cache, {0, x.rows}});
+  LK_ASSIGN(Step step, begin(context, rope, scratch));
   for (int64_t i = 0; i < x.rows; ++i) std::copy_n(x.row(i), x.cols, step.x.row(i));
   return finish(first_layer, step);
 }
 
-void Decoder::embed(std::span<const int32_t> tokens, Step& step) const {
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    weights_.embedding.row(tokens[i], step.x.row(int64_t(i)));
+void Decoder::embed(const Entry& entry, Range rows, Step& step) const {
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    weights_.embedding.row(entry.tokens[size_t(i)], step.x.row(rows.begin + i));
   }
 }
 

@@ -24,17 +24,26 @@ struct LayerView {
 
 using LayerObserver = std::function<void(const LayerView&)>;
 
+/// Rows of a block that belong together: tokens of one sequence, in the order of their positions.
+struct SequenceRows {
+  KvCache* cache = nullptr;
+  Range rows;
+};
+
 /// Memory of one block, reused by every layer and step.
 struct BlockScratch {
   static Result<BlockScratch> allocate(const models::ModelConfig& config, int n_batch);
 
-  Buffer<float> x;         // [n, n_embd] residual stream
-  Buffer<float> normed;    // [n, n_embd]
-  Buffer<float> qkv;       // [n, (n_heads + 2 n_kv_heads) * head_dim]
-  Buffer<float> attended;  // [n, n_heads * head_dim]
-  Buffer<float> gate_up;   // [n, 2 n_ff]
-  Buffer<float> ffn;       // [n, n_ff]
-  Buffer<float> raw;       // copy of q and k before RoPE, only when observed
+  int n_batch = 0;
+  std::vector<SequenceRows> sequences;  // of the block in work
+  std::vector<int64_t> positions;       // of its rows
+  Buffer<float> x;                      // [n, n_embd] residual stream
+  Buffer<float> normed;                 // [n, n_embd]
+  Buffer<float> qkv;                    // [n, (n_heads + 2 n_kv_heads) * head_dim]
+  Buffer<float> attended;               // [n, n_heads * head_dim]
+  Buffer<float> gate_up;                // [n, 2 n_ff]
+  Buffer<float> ffn;                    // [n, n_ff]
+  Buffer<float> raw;                    // copy of q and k before RoPE, only when observed
   ActivationScratch activations;
   AttendScratch attend;
 };
@@ -53,6 +62,16 @@ class Decoder {
                                           KvCache& cache, RopeTable& rope, BlockScratch& scratch,
                                           const LayerObserver* observer = nullptr) const;
 
+  /// One step of several sequences: the rows of all of them, one sequence after another, meet the
+  /// weights together; every cache takes and shows its own. At most scratch.n_batch rows.
+  struct Entry {
+    KvCache* cache = nullptr;
+    std::span<const int32_t> tokens;
+  };
+  Result<MatrixView<const float>> forward(const Context& context, std::span<const Entry> entries,
+                                          RopeTable& rope, BlockScratch& scratch,
+                                          const LayerObserver* observer = nullptr) const;
+
   /// The same from layer `first_layer` on, given the residual stream x [n, n_embd] before it: what
   /// a change in that layer does to the outcome, without the layers that it cannot touch.
   Result<MatrixView<const float>> resume(const Context& context, int first_layer,
@@ -65,12 +84,13 @@ class Decoder {
 
  private:
   struct Step;
-  Result<Step> begin(const Context& context, int64_t n, KvCache& cache, RopeTable& rope,
-                     BlockScratch& scratch) const;
+  /// The block of scratch.sequences.
+  Result<Step> begin(const Context& context, RopeTable& rope, BlockScratch& scratch) const;
   MatrixView<const float> finish(int first_layer, Step& step) const;
-  void embed(std::span<const int32_t> tokens, Step& step) const;
+  void embed(const Entry& entry, Range rows, Step& step) const;
   void layer(int index, Step& step) const;
   void attention(int index, Step& step) const;
+  void attend_own(int index, const SequenceRows& sequence, Step& step) const;
   void feed_forward(int index, Step& step) const;
   void prepare_heads(int index, Step& step) const;
 

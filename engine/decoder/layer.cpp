@@ -15,6 +15,10 @@ MatrixView<const float> read(const MatrixView<float>& m) {
   return {m.data, m.rows, m.cols, m.stride};
 }
 
+MatrixView<float> rows_of(const MatrixView<float>& m, Range rows) {
+  return {m.row(rows.begin), rows.size(), m.cols, m.stride};
+}
+
 void norm_rows(const Context& context, MatrixView<const float> x, const std::vector<float>& weight,
                float eps, MatrixView<float> out) {
   context.team->parallel_for(x.rows, kRowGrain, [&](Range rows, int) {
@@ -37,18 +41,26 @@ void Decoder::attention(int index, Step& s) const {
   norm_rows(s.context, read(s.x), w.attn_norm, config_.norm_eps, s.normed);
   w.qkv.apply(s.context, read(s.normed), scratch.activations, {s.q.data, s.q.stride, false});
   prepare_heads(index, s);
-  s.cache.write(s.context, index, s.rope, s.k, s.v);
-  const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
-  attend(s.context, shape, {s.cache, s.rope, index, s.q, s.attended}, scratch.attend);
-  s.cache.retain_recent(s.context, index, s.k, s.v);
+  for (const SequenceRows& sequence : scratch.sequences) attend_own(index, sequence, s);
   w.o.apply(s.context, read(s.attended), scratch.activations, {s.x.data, s.x.stride, true});
+}
+
+/// The rows of one sequence enter its cache and see everything in it.
+void Decoder::attend_own(int index, const SequenceRows& sequence, Step& s) const {
+  KvCache& cache = *sequence.cache;
+  const auto own = [&](MatrixView<float> m) { return rows_of(m, sequence.rows); };
+  cache.write(s.context, index, s.rope, own(s.k), own(s.v));
+  const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
+  attend(s.context, shape, {cache, s.rope, index, own(s.q), own(s.attended)}, s.scratch.attend);
+  cache.retain_recent(s.context, index, own(s.k), own(s.v));
 }
 
 /// Biases, per-head norms and RoPE on q and k, in place.
 void Decoder::prepare_heads(int index, Step& s) const {
   const LayerWeights& w = weights_.layers[size_t(index)];
   const simd::KernelSet& kernels = *s.context.kernels;
-  const int64_t d = config_.head_dim, first = s.cache.n_tokens();
+  const int64_t d = config_.head_dim;
+  const std::vector<int64_t>& positions = s.scratch.positions;
   MatrixView<float> raw_q = s.q, raw_k = s.k;
   if (s.observer) {
     raw_q = {s.scratch.raw.data(), s.q.rows, s.q.cols, s.q.cols + s.k.cols};
@@ -68,14 +80,14 @@ void Decoder::prepare_heads(int index, Step& s) const {
         std::memcpy(raw_q.row(i), q, size_t(s.q.cols) * sizeof(float));
         std::memcpy(raw_k.row(i), k, size_t(s.k.cols) * sizeof(float));
       }
-      const float* turn = s.rope.row(first + i);
+      const float* turn = s.rope.row(positions[size_t(i)]);
       kernels.rope(q, config_.n_heads, d, turn, config_.rope.n_rot, config_.rope.neighbours);
       kernels.rope(k, config_.n_kv_heads, d, turn, config_.rope.n_rot, config_.rope.neighbours);
     }
   });
   if (s.observer) {
-    (*s.observer)({index, first, read(s.x), read(s.normed), read(raw_q), read(raw_k), read(s.v),
-                   read(s.q), read(s.k)});
+    (*s.observer)({index, positions.front(), read(s.x), read(s.normed), read(raw_q), read(raw_k),
+                   read(s.v), read(s.q), read(s.k)});
   }
 }
 

@@ -7,9 +7,8 @@ namespace lowkey::engine {
 
 struct Decoder::Step {
   const Context& context;
-  KvCache& cache;
   const RopeTable& rope;
-  BlockScratch& scratch;
+  BlockScratch& scratch;  // whose sequences these are
   const LayerObserver* observer;
   MatrixView<float> x;         // [n, n_embd]
   MatrixView<float> normed;    // [n, n_embd]

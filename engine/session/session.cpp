@@ -12,7 +12,12 @@ Result<Session> Session::open(const Engine& engine, const SessionOptions& option
   session.n_batch_ = int(std::min<int64_t>(options.n_batch, options.n_context));
   LK_ASSIGN(session.cache_,
             KvCache::create(engine.config(), options.cache, options.n_context, session.n_batch_));
-  LK_ASSIGN(session.scratch_, BlockScratch::allocate(engine.config(), session.n_batch_));
+  if (options.neighbour && options.neighbour->scratch_->n_batch >= session.n_batch_) {
+    session.scratch_ = options.neighbour->scratch_;
+    return session;
+  }
+  LK_ASSIGN(BlockScratch scratch, BlockScratch::allocate(engine.config(), session.n_batch_));
+  session.scratch_ = std::make_shared<BlockScratch>(std::move(scratch));
   return session;
 }
 
@@ -28,7 +33,7 @@ Status Session::feed(std::span<const int32_t> tokens, const BlockSink& sink) {
     const size_t n = std::min(tokens.size(), size_t(n_batch_));
     const int64_t first = n_tokens();
     LK_ASSIGN(const MatrixView<const float> hidden,
-              engine_->decoder().forward(context_, tokens.first(n), cache_, rope_, scratch_,
+              engine_->decoder().forward(context_, tokens.first(n), cache_, rope_, *scratch_,
                                          observer_ ? &observer_ : nullptr));
     const float* last = hidden.row(hidden.rows - 1);
     last_hidden_.assign(last, last + hidden.cols);
@@ -44,7 +49,7 @@ void Session::truncate(int64_t n) {
 }
 
 Result<MatrixView<const float>> Session::resume(int first_layer, MatrixView<const float> x) {
-  return engine_->decoder().resume(context_, first_layer, x, cache_, rope_, scratch_);
+  return engine_->decoder().resume(context_, first_layer, x, cache_, rope_, *scratch_);
 }
 
 std::span<const float> Session::logits() {
@@ -55,7 +60,7 @@ std::span<const float> Session::logits() {
 }
 
 void Session::logits(MatrixView<const float> hidden, float* out) {
-  engine_->decoder().logits(context_, hidden, scratch_, out);
+  engine_->decoder().logits(context_, hidden, *scratch_, out);
 }
 
 }  // namespace lowkey::engine

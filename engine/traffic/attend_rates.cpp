@@ -1,0 +1,151 @@
+#include "engine/attend/attend.h"
+#include "engine/kv/latent_code.h"
+#include "engine/traffic/rates.h"
+#include "engine/traffic/timed.h"
+
+namespace lowkey::engine {
+
+namespace {
+
+constexpr int64_t kShort = 1024, kLong = 2048;  // tokens; the slope between them is the rate
+constexpr int64_t kDeep = 4096;                 // tokens of each of the caches that fill kFarBytes
+constexpr int64_t kMostCaches = 200;
+
+/// One layer of a cache, and rows that enter it and look at it.
+class AttendProbe {
+ public:
+  static Result<AttendProbe> create(const Context& context, const models::ModelConfig& layer,
+                                    const CacheSpec& spec, int64_t n_tokens) {
+    AttendProbe probe(context, layer);
+    LK_ASSIGN(probe.cache_, KvCache::create(layer, spec, n_tokens + kManyRows, kManyRows));
+    const int64_t n_q = int64_t{layer.n_heads} * layer.head_dim;
+    const int64_t n_kv = int64_t{layer.n_kv_heads} * layer.head_dim;
+    probe.q_ = random_rows(kManyRows * n_q, 1);
+    probe.k_ = random_rows(kManyRows * n_kv, 2);
+    probe.v_ = random_rows(kManyRows * n_kv, 3);
+    return probe;
+  }
+
+  Status fill(int64_t n) {
+    while (cache_.n_tokens() < n) {
+      LK_RETURN_IF_ERROR(step(kManyRows, false));
+      cache_.commit();
+    }
+    return {};
+  }
+
+  /// What a layer does with its cache for n rows; it may be repeated.
+  Status step(int64_t n, bool with_attention = true) {
+    LK_RETURN_IF_ERROR(cache_.begin_block(int(n)));
+    const auto part = [&](const std::vector<float>& rows) {  // a copy: bases work in place
+      return std::vector<float>(rows.begin(), rows.begin() + int64_t(rows.size()) / kManyRows * n);
+    };
+    const auto view = [&](std::vector<float>& rows) {
+      return matrix(rows.data(), n, int64_t(rows.size()) / n);
+    };
+    std::vector<float> q = part(q_), k = part(k_), v = part(v_), out(q.size());
+    rope_.reserve(cache_.n_tokens() + n);
+    cache_.write(context_, 0, rope_, view(k), view(v));
+    const AttendShape shape{layer_.n_heads, layer_.n_kv_heads, layer_.head_dim};
+    if (with_attention) attend(context_, shape, {cache_, rope_, 0, view(q), view(out)}, scratch_);
+    cache_.retain_recent(context_, 0, view(k), view(v));
+    return {};
+  }
+
+ private:
+  AttendProbe(const Context& context, const models::ModelConfig& layer)
+      : context_(context), layer_(layer), rope_(layer.rope) {}
+
+  Context context_;
+  models::ModelConfig layer_;
+  KvCache cache_;
+  RopeTable rope_;
+  AttendScratch scratch_;
+  std::vector<float> q_, k_, v_;
+};
+
+/// The layer whose number of stored coordinates is the median of all.
+int usual_layer(const LatentCode& code) {
+  std::vector<std::pair<size_t, int>> sizes;
+  for (int l = 0; l < code.n_layers; ++l) {
+    size_t n = 0;
+    for (int h = 0; h < code.n_kv_heads; ++h) {
+      n += code.k[code.index(l, h)].steps.size() + code.v[code.index(l, h)].steps.size();
+    }
+    sizes.push_back({n, l});
+  }
+  std::nth_element(sizes.begin(), sizes.begin() + int64_t(sizes.size()) / 2, sizes.end());
+  return sizes[sizes.size() / 2].second;
+}
+
+CacheSpec one_layer(const CacheSpec& spec) {
+  if (!spec.latent) return spec;
+  auto code = std::make_shared<LatentCode>();
+  const int layer = usual_layer(*spec.latent);
+  code->n_layers = 1;
+  code->n_kv_heads = spec.latent->n_kv_heads;
+  code->head_dim = spec.latent->head_dim;
+  for (int h = 0; h < code->n_kv_heads; ++h) {
+    code->k.push_back(spec.latent->k[spec.latent->index(layer, h)]);
+    code->v.push_back(spec.latent->v[spec.latent->index(layer, h)]);
+  }
+  CacheSpec one = spec;
+  one.latent = std::move(code);
+  return one;
+}
+
+/// Sets attend_efficiency by a step through many caches, as if each were a layer's.
+Status measure_far(const Context& context, const models::ModelConfig& layer, const CacheSpec& spec,
+                   const CacheTraffic& traffic, Machine& machine) {
+  const double each = step_ledger(layer, {}, traffic, {kDeep, 1, 1}).kv();
+  const int64_t n_caches = std::clamp<int64_t>(int64_t(double(kFarBytes) / each), 1, kMostCaches);
+  std::vector<AttendProbe> probes;
+  for (int64_t i = 0; i < n_caches; ++i) {
+    LK_ASSIGN(AttendProbe probe, AttendProbe::create(context, layer, spec, kDeep));
+    LK_RETURN_IF_ERROR(probe.fill(kDeep));
+    probes.push_back(std::move(probe));
+  }
+  Status status;
+  const double seconds = seconds_of([&] {
+    for (AttendProbe& probe : probes) {
+      if (auto stepped = probe.step(1); !stepped.ok()) status = stepped;
+    }
+  });
+  const double fixed = double(n_caches) * machine.sequence_seconds;
+  machine.attend_efficiency =
+      efficiency(machine, double(n_caches) * each, std::max(seconds - fixed, 0.1 * seconds));
+  return status;
+}
+
+}  // namespace
+
+Status measure_attend_rates(const Context& context, const models::ModelConfig& config,
+                            const CacheSpec& spec, Machine& machine) {
+  const CacheSpec one = one_layer(spec);
+  models::ModelConfig layer = config;
+  layer.n_layers = 1;
+  LK_ASSIGN(const CacheTraffic traffic, cache_traffic(layer, one));
+  LK_ASSIGN(AttendProbe probe, AttendProbe::create(context, layer, one, kLong));
+  Status status;
+  const auto seconds = [&](int64_t n) {
+    return seconds_of([&] {
+      if (auto stepped = probe.step(n); !stepped.ok()) status = stepped;
+    });
+  };
+  const auto products = [&](int64_t depth, int64_t n) {
+    return step_ledger(layer, {}, traffic, {depth, n, 1}).attend_products;
+  };
+  LK_RETURN_IF_ERROR(probe.fill(kShort));
+  const double short_seconds = seconds(1);
+  machine.attend_products_many = products(kShort, kManyRows) / seconds(kManyRows);
+  LK_RETURN_IF_ERROR(probe.fill(kLong));
+  const double long_seconds = seconds(1);
+  const double more_seconds = std::max(long_seconds - short_seconds, 0.1 * long_seconds);
+  machine.attend_products = (products(kLong, 1) - products(kShort, 1)) / more_seconds;
+  machine.sequence_seconds =
+      std::max(0.0, short_seconds - products(kShort, 1) / machine.attend_products);
+  LK_RETURN_IF_ERROR(status);
+  return measure_far(context, layer, one, traffic, machine);
+}
+
+}  // namespace lowkey::engine

@@ -1,0 +1,71 @@
+// What a machine can do: how fast it reads memory, by the size of what is read, and how many
+// products it adds up. Measured (bandwidth.h, rates.h) or given by numbers.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/traffic/ledger.h"
+
+namespace lowkey::engine {
+
+struct BandwidthPoint {
+  double working_set = 0;  // bytes, over all threads
+  double read = 0;         // bytes per second
+  double triad = 0;        // bytes per second of a = b + s c, writes counted once
+};
+
+struct Machine {
+  std::string name;
+  int n_threads = 1;
+  std::vector<BandwidthPoint> curve;  // by rising working set; one point: the same for all
+  // Products per second of all threads, operands in the nearest caches; 0: no limit known.
+  double weight_products_one = 0;   // one row of activations
+  double weight_products_many = 0;  // many rows, as in prefill
+  double attend_products = 0;       // one query position per sequence
+  double attend_products_many = 0;  // blocks of queries
+  double carry_products = 0;
+  // Share of the read bandwidth that the kernels reach on operands that come from memory, joins of
+  // the threads included.
+  double weight_efficiency = 1;
+  double attend_efficiency = 1;
+  // Seconds beside products and bytes, of every layer:
+  double row_seconds = 0;       // norms, rotation and gates of a row, on one thread
+  double sequence_seconds = 0;  // what a sequence's attention costs, however short its context
+
+  /// Read bandwidth for a working set, interpolated over the logarithm of its size.
+  double bandwidth(double working_set) const;
+};
+
+/// A machine as its data sheet describes it.
+struct MachineNumbers {
+  const char* name;
+  const char* description;
+  double dram;  // bytes per second, peak
+  int n_cores;
+  double clock;     // cycles per second
+  double products;  // 8-bit products per core and cycle
+};
+
+/// laptop, pi5, graviton4, server, gpu.
+const std::vector<MachineNumbers>& known_machines();
+Result<MachineNumbers> find_machine(std::string_view name);
+
+/// Sustains 80 % of its peak bandwidth, half of its products; weights meet 15-bit activations, two
+/// products each, and 16-bit queries and probabilities meet codes at the same price.
+Machine machine_of(const MachineNumbers& numbers);
+
+struct Prediction {
+  double weight_seconds = 0, attend_seconds = 0, other_seconds = 0;
+  double memory_seconds = 0;  // of the bytes alone
+  double seconds() const { return weight_seconds + attend_seconds + other_seconds; }
+};
+
+/// Weights and attention follow one another; each takes as long as its bytes or its products,
+/// whichever is more.
+Prediction predict(const Machine& machine, const Ledger& ledger, const StepShape& step,
+                   int n_layers);
+
+}  // namespace lowkey::engine

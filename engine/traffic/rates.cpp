@@ -1,0 +1,93 @@
+#include "engine/traffic/rates.h"
+
+#include "engine/decoder/rope_table.h"
+#include "engine/traffic/timed.h"
+
+namespace lowkey::engine {
+
+namespace {
+
+constexpr int64_t kMatrixBytes = int64_t{256} << 10;  // per thread: well within a level-2 cache
+
+/// Norms, rotation and gate of one row of one layer.
+double row_seconds(const Context& context, const models::ModelConfig& config) {
+  const simd::KernelSet& kernels = *context.kernels;
+  const int n_heads = config.n_heads + config.n_kv_heads;
+  const int64_t n_ff = config.n_ff, n_embd = config.n_embd;
+  const std::vector<float> row = random_rows(std::max(n_embd, 2 * n_ff), 2);
+  std::vector<float> heads = random_rows(int64_t{n_heads} * config.head_dim, 3);
+  std::vector<float> out(row.size());
+  RopeTable rope(config.rope);
+  rope.reserve(2);
+  return seconds_of([&] {
+    for (int norm = 0; norm < 2; ++norm) {
+      kernels.rms_norm(row.data(), row.data(), n_embd, 1e-5f, out.data());
+    }
+    kernels.rope(heads.data(), n_heads, config.head_dim, rope.row(1), config.rope.n_rot,
+                 config.rope.neighbours);
+    kernels.swiglu(row.data(), row.data() + n_ff, n_ff, out.data());
+  });
+}
+
+/// Matrices of the model's usual size, one after another, as a step applies them.
+class WeightProbe {
+ public:
+  /// Matrices of at most `largest` bytes that take about `all` bytes together.
+  static Result<WeightProbe> create(const Context& context, const models::ModelConfig& config,
+                                    DType type, int64_t largest, int64_t all) {
+    WeightProbe probe(context, config.n_embd);
+    const double elements = weight_traffic(config, 8).layer_elements / (4.0 * config.n_layers);
+    const int64_t row_bytes = std::max<int64_t>(1, dtype_bytes(type, config.n_embd));
+    probe.n_rows_ = std::max<int64_t>(
+        simd::kPanelRows, std::min(int64_t(elements) / config.n_embd, largest / row_bytes));
+    const std::vector<std::byte> zeros(size_t(probe.n_rows_ * row_bytes));
+    const models::TensorView tensor{"rate test", type, probe.n_rows_, config.n_embd, zeros};
+    const models::TensorView* const parts[] = {&tensor};
+    for (int64_t bytes = 0; bytes < all; bytes += int64_t(zeros.size())) {
+      LK_ASSIGN(Linear linear, Linear::pack(parts, context.team->size()));
+      probe.matrices_.push_back(std::move(linear));
+    }
+    LK_ASSIGN(probe.scratch_, ActivationScratch::allocate(kManyRows, config.n_embd));
+    probe.x_ = random_rows(kManyRows * config.n_embd, 1);
+    probe.y_.resize(size_t(kManyRows * probe.n_rows_));
+    return probe;
+  }
+
+  /// Seconds of all matrices with a block of n rows.
+  double seconds(int64_t n) {
+    const MatrixView<const float> x = matrix<const float>(x_.data(), n, n_cols_);
+    return seconds_of([&] {
+      for (const Linear& linear : matrices_) {
+        linear.apply(context_, x, scratch_, {y_.data(), n_rows_, false});
+      }
+    });
+  }
+
+  double bytes() const { return double(matrices_.size()) * double(matrices_.front().bytes()); }
+  double elements() const { return double(matrices_.size()) * double(n_rows_ * n_cols_); }
+
+ private:
+  WeightProbe(const Context& context, int64_t n_cols) : context_(context), n_cols_(n_cols) {}
+
+  Context context_;
+  int64_t n_rows_ = 0, n_cols_ = 0;
+  std::vector<Linear> matrices_;
+  ActivationScratch scratch_;
+  std::vector<float> x_, y_;
+};
+
+}  // namespace
+
+Status measure_weight_rates(const Context& context, const models::ModelConfig& config, DType type,
+                            Machine& machine) {
+  const int64_t near_bytes = kMatrixBytes * context.team->size();
+  LK_ASSIGN(WeightProbe near, WeightProbe::create(context, config, type, near_bytes, 1));
+  machine.weight_products_one = near.elements() / near.seconds(1);
+  machine.weight_products_many = kManyRows * near.elements() / near.seconds(kManyRows);
+  LK_ASSIGN(WeightProbe far, WeightProbe::create(context, config, type, kFarBytes, kFarBytes));
+  machine.weight_efficiency = efficiency(machine, far.bytes(), far.seconds(1));
+  machine.row_seconds = row_seconds(context, config);
+  return {};
+}
+
+}  // namespace lowkey::engine

@@ -105,10 +105,10 @@ KvRows<T> attend_backward(const LayerText<T>& text, const KvRows<T>& coded, cons
   return gradient;
 }
 
-#define LOWKEY_INSTANTIATE(T)                                                                     \
-  template Rows<T> attend(const LayerText<T>&, const KvRows<T>&, const LayerShape&,               \
-                          const ExactTokens&, AttentionTape<T>&);                                 \
-  template KvRows<T> attend_backward(const LayerText<T>&, const KvRows<T>&, const LayerShape&,    \
+#define LOWKEY_INSTANTIATE(T)                                                                  \
+  template Rows<T> attend(const LayerText<T>&, const KvRows<T>&, const LayerShape&,            \
+                          const ExactTokens&, AttentionTape<T>&);                              \
+  template KvRows<T> attend_backward(const LayerText<T>&, const KvRows<T>&, const LayerShape&, \
                                      const ExactTokens&, const AttentionTape<T>&, const Rows<T>&)
 LOWKEY_INSTANTIATE(float);
 LOWKEY_INSTANTIATE(double);

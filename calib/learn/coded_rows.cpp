@@ -76,16 +76,15 @@ BasisGradient code_backward(const LearnedBasis& basis, std::span<const uint8_t> 
   gradient.encoder = outer(d_latents, tape.centred);
   // latent = z + residue * deviation, deviation_i^2 = e_i^T C e_i
   const Column<T> d_deviation = d_latents.cwiseProduct(tape.residues).colwise().sum().transpose();
-  const Vector along =
-      d_deviation.template cast<double>().cwiseQuotient(basis.deviations());
+  const Vector along = d_deviation.template cast<double>().cwiseQuotient(basis.deviations());
   gradient.encoder += along.asDiagonal() * basis.encoder * basis.covariance;
   return gradient;
 }
 
-#define LOWKEY_INSTANTIATE(T)                                                               \
-  template Rows<T> code_rows(const LearnedBasis&, std::span<const uint8_t>,                 \
-                             const RowsRef<T>&, CodeTape<T>&, bool);                        \
-  template BasisGradient code_backward(const LearnedBasis&, std::span<const uint8_t>,       \
+#define LOWKEY_INSTANTIATE(T)                                                                  \
+  template Rows<T> code_rows(const LearnedBasis&, std::span<const uint8_t>, const RowsRef<T>&, \
+                             CodeTape<T>&, bool);                                              \
+  template BasisGradient code_backward(const LearnedBasis&, std::span<const uint8_t>,          \
                                        const CodeTape<T>&, const RowsRef<T>&)
 LOWKEY_INSTANTIATE(float);
 LOWKEY_INSTANTIATE(double);

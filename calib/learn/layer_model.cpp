@@ -32,8 +32,8 @@ template <class T>
 Rows<T> rms_norm_backward(const Rows<T>& x, const Column<T>& weight, T eps, const Rows<T>& d_out) {
   const Column<T> scale = inverse_rms(x, eps);
   const Rows<T> weighted = d_out * weight.asDiagonal();
-  const Column<T> along = weighted.cwiseProduct(x).rowwise().sum().array() *
-                          scale.array().cube() / T(x.cols());
+  const Column<T> along =
+      weighted.cwiseProduct(x).rowwise().sum().array() * scale.array().cube() / T(x.cols());
   return scale.asDiagonal() * weighted - along.asDiagonal() * x;
 }
 

@@ -74,7 +74,7 @@ TEST(CodedRowsTest, RoundsAsTheCacheDoes) {
     for (int i = 1; i < 5; ++i) {
       const double step = kGaussianStep[kWidths[size_t(i)]] * deviation(i) * gain;
       const double code = tape.latents(n, i) / step - 0.5;
-      EXPECT_NEAR(code, std::round(code), 1e-9);                    // on the grid,
+      EXPECT_NEAR(code, std::round(code), 1e-9);                      // on the grid,
       EXPECT_LE(std::abs(tape.latents(n, i) - z(i)), 0.5001 * step);  // on its nearest point
     }
   }

@@ -60,10 +60,12 @@ TEST(LayerModelTest, GradientsEqualDifferences) {
   const auto gradient = model.backward(t, c, tape, pull);
   for (unsigned seed = 20; seed < 26; ++seed) {
     const Rows<double> along = random_matrix(kTokens, 12, seed);
-    const double k = slope_along(
-        c.k, along, [&](const Rows<double>& x) { return loss(model, t, {x, c.v}, pull); });
-    const double v = slope_along(
-        c.v, along, [&](const Rows<double>& x) { return loss(model, t, {c.k, x}, pull); });
+    const double k = slope_along(c.k, along, [&](const Rows<double>& x) {
+      return loss(model, t, {x, c.v}, pull);
+    });
+    const double v = slope_along(c.v, along, [&](const Rows<double>& x) {
+      return loss(model, t, {c.k, x}, pull);
+    });
     EXPECT_NEAR(gradient.k.cwiseProduct(along).sum(), k, 1e-8 * std::max(1.0, std::abs(k)));
     EXPECT_NEAR(gradient.v.cwiseProduct(along).sum(), v, 1e-8 * std::max(1.0, std::abs(v)));
     EXPECT_GT(std::abs(k) + std::abs(v), 1e-3);  // differences of something that changes
@@ -94,8 +96,9 @@ Rows<float> narrow(const T& x) {
 
 TEST(LayerModelTest, FloatAgreesWithDouble) {
   auto w = matrices();
-  LayerMatrices<float> w32{narrow(w.o), narrow(w.gate), narrow(w.up), narrow(w.down), {}, {}, {},
-                           {},          w.ffn_norm.cast<float>()};
+  LayerMatrices<float> w32{
+      narrow(w.o), narrow(w.gate),          narrow(w.up), narrow(w.down), {}, {}, {},
+      {},          w.ffn_norm.cast<float>()};
   w32.complete();
   const LayerModel<double> exact(w, kShape, kExact);
   const LayerModel<float> model(std::move(w32), kShape, kExact);

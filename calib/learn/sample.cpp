@@ -1,0 +1,96 @@
+#include "calib/learn/sample.h"
+
+#include <algorithm>
+#include <string>
+
+namespace lowkey::calib {
+namespace {
+
+Rows<float> copy(MatrixView<const float> x) {
+  return Eigen::Map<const Rows<float>, 0, Eigen::OuterStride<>>(x.data, x.rows, x.cols,
+                                                                Eigen::OuterStride<>(x.stride));
+}
+
+Rows<float> pick(MatrixView<const float> x, const std::vector<int>& rows) {
+  Rows<float> out(Eigen::Index(rows.size()), x.cols);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::copy_n(x.row(rows[i]), x.cols, out.row(Eigen::Index(i)).data());
+  }
+  return out;
+}
+
+/// Every row turned by the same angle, that of position `offset`.
+void shift_rows(const engine::Engine& engine, const float* turn, Rows<float>& rows) {
+  const models::ModelConfig& c = engine.config();
+  const int n_heads = int(rows.cols()) / c.head_dim;
+  for (Eigen::Index i = 0; i < rows.rows(); ++i) {
+    engine.context().kernels->rope(rows.row(i).data(), n_heads, c.head_dim, turn, c.rope.n_rot,
+                                   c.rope.neighbours);
+  }
+}
+
+/// Evenly spread queries that read at least one coded token.
+std::vector<int> query_positions(const SampleOptions& o) {
+  const int first = o.exact.n_sinks + o.exact.window, n = o.n_chunk - first;
+  const int count = std::min(o.n_queries, n);
+  std::vector<int> positions;
+  for (int i = 0; i < count; ++i) positions.push_back(first + (2 * i + 1) * n / (2 * count));
+  return positions;
+}
+
+}  // namespace
+
+void turn_rows(const engine::Engine& engine, const engine::RopeTable& rope, int64_t first,
+               float direction, Rows<float>& rows) {
+  const models::ModelConfig& c = engine.config();
+  const int n_heads = int(rows.cols()) / c.head_dim;
+  std::vector<float> turn(size_t(c.rope.n_rot));
+  for (Eigen::Index i = 0; i < rows.rows(); ++i) {
+    std::copy_n(rope.row(first + i), turn.size(), turn.begin());
+    for (size_t j = turn.size() / 2; j < turn.size(); ++j) turn[j] *= direction;
+    engine.context().kernels->rope(rows.row(i).data(), n_heads, c.head_dim, turn.data(),
+                                   c.rope.n_rot, c.rope.neighbours);
+  }
+}
+
+Result<std::vector<std::vector<SampledText>>> sample_texts(const engine::Engine& engine,
+                                                           std::span<const int32_t> tokens,
+                                                           const SampleOptions& o) {
+  const int64_t available = int64_t(tokens.size()) / o.n_chunk;
+  if (available < 2 || o.n_chunk <= o.exact.n_sinks + o.exact.window) {
+    return make_error(ErrorCode::kInvalidData, "calibration text",
+                      "expected at least two chunks of " + std::to_string(o.n_chunk) +
+                          " tokens to learn from, found " + std::to_string(tokens.size()));
+  }
+  const int64_t n_texts = std::min<int64_t>(o.n_texts, available);
+  const int64_t spread = std::max<int64_t>(o.n_positions - o.n_chunk, 0);
+  engine::RopeTable rope(engine.config().rope);
+  rope.reserve(spread + o.n_chunk);
+  LK_ASSIGN(const engine::CacheSpec exact, engine::parse_cache_type("f32"));
+  LK_ASSIGN(engine::Session session,
+            engine::Session::open(engine, {exact, o.n_chunk, o.n_chunk}));
+  std::vector<std::vector<SampledText>> samples(size_t(engine.config().n_layers));
+  const std::vector<int> positions = query_positions(o);
+  int64_t offset = 0;
+  session.set_observer([&](const engine::LayerView& view) {
+    LayerText<float> rows{copy(view.k), copy(view.v), pick(view.q, positions),
+                          pick(view.input, positions), positions};
+    shift_rows(engine, rope.row(offset), rows.k);
+    shift_rows(engine, rope.row(offset), rows.q);
+    samples[size_t(view.layer)].push_back({offset, std::move(rows)});
+  });
+  for (int64_t t = 0; t < n_texts; ++t) {
+    // Neighbouring texts lie far apart, so that those held back for validation differ in place.
+    offset = (t * 5 % n_texts) * spread / std::max<int64_t>(n_texts - 1, 1);
+    session.truncate(0);
+    const int64_t chunk = t * available / n_texts;
+    LK_RETURN_IF_ERROR(
+        session.feed(tokens.subspan(size_t(chunk * o.n_chunk), size_t(o.n_chunk))));
+    if (o.progress && !o.progress(t + 1, n_texts)) {
+      return make_error(ErrorCode::kCancelled, "calibration", "stopped");
+    }
+  }
+  return samples;
+}
+
+}  // namespace lowkey::calib

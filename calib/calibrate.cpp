@@ -39,6 +39,8 @@ Status check(const CalibrateOptions& o) {
   return {};
 }
 
+bool is_rank_only(const CalibrateOptions& o) { return o.keep > 0 || o.rank_k > 0 || o.rank_v > 0; }
+
 StatisticsPlan plan_of(const CalibrateOptions& o, const Method& method) {
   StatisticsPlan plan;
   plan.plain = !method.second_order;
@@ -60,8 +62,7 @@ BuildOptions build_options(const engine::Engine& engine, const CalibrateOptions&
   const models::RopeConfig& rope = engine.config().rope;
   build.problem.rotary = {rope.n_rot, rope.neighbours,
                           engine::fast_pairs(engine::rope_frequencies(rope))};
-  const bool rank_only = o.keep > 0 || o.rank_k > 0 || o.rank_v > 0;
-  build.order = rank_only ? CoordinateOrder::kMethod : CoordinateOrder::kImportance;
+  build.order = is_rank_only(o) ? CoordinateOrder::kMethod : CoordinateOrder::kImportance;
   return build;
 }
 
@@ -155,7 +156,7 @@ Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> 
 /// Widths at which learned bases must be good: those of budgets on both sides of the one asked for.
 Result<std::vector<models::BasisFile>> nested_plans(const models::BasisFile& file,
                                                     const CalibrateOptions& o) {
-  const bool rank_only = o.keep > 0 || o.rank_k > 0 || o.rank_v > 0;
+  const bool rank_only = is_rank_only(o);
   std::vector<models::BasisFile> plans;
   for (const double budget :
        rank_only ? std::vector{0.5, 0.61, 0.73, 0.85} : std::vector{1.0, 1.5, 2.0, 2.5, 3.0, 4.0}) {
@@ -169,8 +170,9 @@ Result<std::vector<models::BasisFile>> nested_plans(const models::BasisFile& fil
 /// Improves the closed form's bases by what the layers make of them.
 Status refine(const engine::Engine& engine, std::span<const int32_t> tokens,
               const std::vector<LayerStatistics>& statistics, const CalibrateOptions& o,
-              models::BasisFile& file) {
+              CalibrateResult& result) {
   LK_ASSIGN(const Method* method, find_method(o.method));
+  models::BasisFile& file = result.file;
   if (method->learning == Learning::kNone) return {};
   LearnOptions learn;
   learn.problem = build_options(engine, o, *method).problem;
@@ -183,9 +185,12 @@ Status refine(const engine::Engine& engine, std::span<const int32_t> tokens,
   learn.n_threads = o.n_threads;
   learn.seed = o.seed;
   learn.progress = o.progress;
+  if (learn.learning == Learning::kStiefel) {
+    LK_RETURN_IF_ERROR(share_key_bases(statistics, learn.problem, file));
+  }
   LK_ASSIGN(learn.plans, nested_plans(file, o));
   LK_ASSIGN(const LearnReport report, learn_bases(engine, tokens, statistics, learn, file));
-  (void)report;
+  result.learned_loss = report.loss;
   return {};
 }
 
@@ -220,15 +225,15 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
       solve_layers(statistics, build_options(engine, o, *method), o.n_threads, result));
   models::BasisFile& file = result.file;
   if (o.rank_k > 0 || o.rank_v > 0) {
-    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, file));
+    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
     LK_RETURN_IF_ERROR(assign_ranks(file, o.rank_k > 0 ? o.rank_k : file.head_dim,
                                     o.rank_v > 0 ? o.rank_v : file.head_dim));
   } else if (o.keep > 0) {
-    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, file));
+    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
     LK_RETURN_IF_ERROR(assign_keep(file, o.keep));
   } else {
     LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
-    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, file));
+    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
     LK_RETURN_IF_ERROR(reallocate(file, o.bits));
   }
   for (const models::LayerBasis& layer : file.layers) {

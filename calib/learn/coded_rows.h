@@ -15,6 +15,7 @@ struct LearnedBasis {
   Matrix encoder, decoder;  // [d, d]
   Vector mean;              // [d]
   Matrix covariance;        // [d, d] of the centred vectors: gives the steps
+  Vector stretch;           // [d] of the steps, 1: as the table of Gaussian steps has them
 
   /// Standard deviation of every coordinate.
   Vector deviations() const;
@@ -22,20 +23,24 @@ struct LearnedBasis {
 
 template <class T>
 struct CodeTape {
-  Rows<T> centred;   // [n, d]
-  Rows<T> latents;   // [n, d] as decoded
-  Rows<T> residues;  // [n, d]: (decoded - encoded) / deviation; 0 where nothing is rounded
+  Rows<T> centred;          // [n, d]
+  Rows<T> latents;          // [n, d] as decoded
+  Rows<T> residues;         // [n, d]: (decoded - encoded) / (deviation * stretch * gain), or 0
+  std::vector<int> widest;  // [n]: the coordinate that sets the token's gain, -1: gain 1
+  Column<T> gains;          // [n]
 };
 
 /// x [n, d] through the code: widths 0 (not stored), 1..8, or 16 (stored as it is). With `frozen`,
-/// the residues in the tape are kept instead of rounding anew: what gradients are proven against.
+/// the tape's residues and widest coordinates are kept instead of rounding anew: what gradients
+/// are proven against.
 template <class T>
 Rows<T> code_rows(const LearnedBasis& basis, std::span<const uint8_t> widths, const RowsRef<T>& x,
                   CodeTape<T>& tape, bool frozen = false);
 
-/// Gradients with respect to encoder and decoder.
+/// Gradients with respect to encoder, decoder and the logarithm of stretch.
 struct BasisGradient {
   Matrix encoder, decoder;
+  Vector stretch;
 };
 
 template <class T>

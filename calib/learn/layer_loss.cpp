@@ -32,6 +32,7 @@ void side_gradient(const std::vector<LearnedBasis>& bases,
                                           d_coded.middleCols(Eigen::Index(h) * d, d));
     gradient[h].encoder += own.encoder;
     gradient[h].decoder += own.decoder;
+    gradient[h].stretch += own.stretch;
   }
 }
 
@@ -42,9 +43,9 @@ LayerLoss::LayerLoss(const engine::Engine& engine, int layer, ExactTokens exact,
     : engine_(engine),
       pre_rope_(pre_rope),
       rope_(engine.config().rope),
-      model_(layer_matrices<float>(engine.weights().layers[size_t(layer)],
-                                   engine.config().norm_eps),
-             shape_of(engine.config()), exact) {
+      model_(
+          layer_matrices<float>(engine.weights().layers[size_t(layer)], engine.config().norm_eps),
+          shape_of(engine.config()), exact) {
   for (SampledText& sample : texts) {
     Text text;
     text.sample = std::move(sample);
@@ -72,8 +73,7 @@ double LayerLoss::operator()(size_t i, const LayerBases& bases, const LayerWidth
   if (pre_rope_) turn_rows(engine_, rope_, text.sample.first, 1.0f, coded.k);
   LayerTape<float> tape;
   const Rows<float> error = model_.forward(rows, coded, tape) - text.target;
-  const double loss =
-      error.rowwise().squaredNorm().cast<double>().dot(text.weight.cast<double>());
+  const double loss = error.rowwise().squaredNorm().cast<double>().dot(text.weight.cast<double>());
   if (!gradient) return loss;
   const Rows<float> d_output = (text.weight * float(2.0 * weight)).asDiagonal() * error;
   KvRows<float> d_coded = model_.backward(rows, coded, tape, d_output);
@@ -87,7 +87,7 @@ LayerGradient LayerLoss::zero_gradient() const {
   const LayerShape& shape = model_.shape();
   const Matrix zero = Matrix::Zero(shape.head_dim, shape.head_dim);
   LayerGradient out;
-  out.k.assign(size_t(shape.n_kv_heads), {zero, zero});
+  out.k.assign(size_t(shape.n_kv_heads), {zero, zero, Vector::Zero(shape.head_dim)});
   out.v = out.k;
   return out;
 }

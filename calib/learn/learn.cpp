@@ -1,14 +1,14 @@
 #include "calib/learn/learn.h"
 
+#include <Eigen/LU>
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
+#include <memory>
 #include <mutex>
 
-#include <Eigen/LU>
-
 #include "base/tasks.h"
-#include "calib/learn/learned.h"
+#include "calib/learn/manifold_steps.h"
+#include "calib/learn/network_steps.h"
 
 namespace lowkey::calib {
 namespace {
@@ -27,6 +27,7 @@ LearnedBasis from_file(const HeadBasis& head, const Problem& problem) {
   out.decoder = out.encoder.inverse();
   out.mean = problem.mean;
   out.covariance = problem.covariance;
+  out.stretch = Vector::Ones(head.d());
   return out;
 }
 
@@ -36,6 +37,9 @@ void to_file(const LearnedBasis& learned, const Problem& problem, HeadBasis& hea
   basis.encoder = learned.encoder;
   basis.decoder = learned.decoder;
   complete_basis(problem, basis);
+  // Steps follow the variances: a stretched step is a larger variance that costs less.
+  basis.variances.array() *= learned.stretch.array().square();
+  basis.costs.array() /= learned.stretch.array().square();
   const double mean = basis.variances.mean(), scale = mean > 0 ? 1.0 / std::sqrt(mean) : 1.0;
   const int d = head.d();
   Eigen::Map<RowMajor>(head.encoder.data(), d, d) = (basis.encoder * scale).cast<float>();
@@ -96,13 +100,21 @@ class Epochs {
   std::atomic<bool> stopped_ = false;
 };
 
+DescentOptions descent_options(const LearnOptions& o, int layer) {
+  DescentOptions out;
+  out.n_epochs = o.learning == Learning::kStiefel ? 50 : 30;
+  out.rate = o.learning == Learning::kStiefel ? 5e-3 : 3e-3;
+  out.seed = o.seed * 1000003 + uint64_t(layer);
+  return out;
+}
+
 class Learner {
  public:
   Learner(const engine::Engine& engine, const LearnOptions& options, models::BasisFile& file)
       : engine_(engine), o_(options), file_(file) {}
 
-  Result<DescentReport> learn(int l, std::vector<SampledText> texts,
-                              const LayerStatistics& statistics, Epochs& epochs) {
+  Result<DescentReport> learn(int l, LayerSample sample, const LayerStatistics& statistics,
+                              Epochs& epochs) {
     LK_ASSIGN(const LayerProblems problems, problems_of(statistics, o_.problem));
     models::LayerBasis& layer = file_.layers[size_t(l)];
     LayerBases bases;
@@ -111,18 +123,15 @@ class Learner {
       bases.v.push_back(from_file(layer.v.heads[h], problems.v[h]));
     }
     const LayerLoss loss(engine_, l, {o_.n_sinks, o_.window}, o_.problem.pre_rope,
-                         std::move(texts));
+                         std::move(sample.texts));
     std::vector<LayerWidths> plans;
     for (const auto& plan : o_.plans) plans.push_back(widths_of(plan.layers[size_t(l)]));
-    DescentOptions descent;
-    if (const char* s = getenv("LK_RATE")) descent.rate = atof(s);
-    if (const char* s = getenv("LK_EPOCHS")) descent.n_epochs = atoi(s);
-    if (getenv("LK_ORTHO")) descent.orthonormal = true;
-    descent.seed = o_.seed * 1000003 + uint64_t(l);
-    descent.progress = [&](int, double) { return epochs.done(1); };
-    const DescentReport report = descend(loss, plans, descent, bases);
-    epochs.done(descent.n_epochs - report.epochs);
-    if (getenv("LK_RATE")) fprintf(stderr, "layer %d: %.4f after %d\n", l, report.loss, report.epochs);
+    DescentOptions options = descent_options(o_, l);
+    options.progress = [&](int, double) { return epochs.done(1); };
+    const auto steps =
+        make_steps(loss, options, network_input(sample.mean, sample.variance), bases);
+    const DescentReport report = descend(loss, plans, options, *steps, bases);
+    epochs.done(options.n_epochs - report.epochs);
     for (size_t h = 0; h < problems.k.size(); ++h) {
       to_file(bases.k[h], problems.k[h], layer.k.heads[h]);
       to_file(bases.v[h], problems.v[h], layer.v.heads[h]);
@@ -131,6 +140,15 @@ class Learner {
   }
 
  private:
+  std::unique_ptr<BasisSteps> make_steps(const LayerLoss& loss, const DescentOptions& options,
+                                         const Vector& input, const LayerBases& bases) const {
+    const int64_t n_steps = options.n_epochs * steps_per_epoch(loss, options);
+    if (o_.learning == Learning::kStiefel) {
+      return std::make_unique<NetworkSteps>(bases, input, options, n_steps);
+    }
+    return std::make_unique<ManifoldSteps>(bases, options.rate, n_steps);
+  }
+
   const engine::Engine& engine_;
   const LearnOptions& o_;
   models::BasisFile& file_;
@@ -149,22 +167,47 @@ SampleOptions sample_options(const LearnOptions& o) {
   return out;
 }
 
+/// EigenAttention's basis of the keys of all heads together.
+Result<Basis> shared_key_basis(const LayerProblems& problems) {
+  Problem all = problems.k[0];
+  for (size_t h = 1; h < problems.k.size(); ++h) {
+    all.covariance += problems.k[h].covariance;
+    all.metric += problems.k[h].metric;
+  }
+  return solve_eigen(all);
+}
+
 }  // namespace
+
+Status share_key_bases(const std::vector<LayerStatistics>& statistics,
+                       const ProblemOptions& options, models::BasisFile& file) {
+  for (size_t l = 0; l < statistics.size(); ++l) {
+    LK_ASSIGN(const LayerProblems problems, problems_of(statistics[l], options));
+    LK_ASSIGN(const Basis shared, shared_key_basis(problems));
+    for (size_t h = 0; h < problems.k.size(); ++h) {
+      const Vector ones = Vector::Ones(shared.mean.size());
+      const LearnedBasis own{shared.encoder, shared.decoder, problems.k[h].mean,
+                             problems.k[h].covariance, ones};
+      to_file(own, problems.k[h], file.layers[l].k.heads[h]);
+    }
+  }
+  return {};
+}
 
 Result<LearnReport> learn_bases(const engine::Engine& engine, std::span<const int32_t> tokens,
                                 const std::vector<LayerStatistics>& statistics,
                                 const LearnOptions& o, models::BasisFile& file) {
   LK_RETURN_IF_ERROR(check(o, file));
-  LK_ASSIGN(auto texts, sample_texts(engine, tokens, sample_options(o)));
-  const size_t n = texts.size();
+  LK_ASSIGN(auto samples, sample_texts(engine, tokens, sample_options(o)));
+  const size_t n = samples.size();
   std::vector<Status> statuses(n);
   std::vector<double> losses(n);
-  Epochs epochs(o, int64_t(n) * DescentOptions().n_epochs);
+  Epochs epochs(o, int64_t(n) * descent_options(o, 0).n_epochs);
   Learner learner(engine, o, file);
   for_each_task(o.n_threads, int64_t(n), [&](int64_t l) {
     if (epochs.stopped()) return;
     auto report =
-        learner.learn(int(l), std::move(texts[size_t(l)]), statistics[size_t(l)], epochs);
+        learner.learn(int(l), std::move(samples[size_t(l)]), statistics[size_t(l)], epochs);
     if (!report.ok()) statuses[size_t(l)] = report.error();
     if (report.ok()) losses[size_t(l)] = report.value().loss;
   });

@@ -30,6 +30,11 @@ struct LearnReport {
   double loss = 1;
 };
 
+/// Gives the keys of a layer's heads one basis, as StiefAttention has it: EigenAttention's of all
+/// of them together. The file's bases are per head and in the method's order.
+Status share_key_bases(const std::vector<LayerStatistics>& statistics,
+                       const ProblemOptions& options, models::BasisFile& file);
+
 /// Replaces the file's bases; their order and widths stay. The same arguments give the same bits
 /// at any thread count.
 Result<LearnReport> learn_bases(const engine::Engine& engine, std::span<const int32_t> tokens,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace lowkey::calib {
 namespace {
@@ -38,6 +39,52 @@ std::vector<int> query_positions(const SampleOptions& o) {
   return positions;
 }
 
+/// Gathers what the observer sees, text after text.
+class Sampler {
+ public:
+  Sampler(const engine::Engine& engine, const SampleOptions& options, int64_t spread)
+      : engine_(engine),
+        positions_(query_positions(options)),
+        rope_(engine.config().rope),
+        layers_(size_t(engine.config().n_layers)) {
+    rope_.reserve(spread + options.n_chunk);
+    const Vector zero = Vector::Zero(engine.config().n_embd);
+    for (LayerSample& layer : layers_) layer.mean = layer.variance = zero;
+  }
+
+  void begin_text(int64_t first) { first_ = first; }
+
+  void observe(const engine::LayerView& view) {
+    LayerText<float> rows{copy(view.k), copy(view.v), pick(view.q, positions_),
+                          pick(view.input, positions_), positions_};
+    shift_rows(engine_, rope_.row(first_), rows.k);
+    shift_rows(engine_, rope_.row(first_), rows.q);
+    LayerSample& layer = layers_[size_t(view.layer)];
+    layer.texts.push_back({first_, std::move(rows)});
+    for (int64_t i = 0; i < view.normed.rows; ++i) {
+      const Eigen::Map<const Column<float>> row(view.normed.row(i), view.normed.cols);
+      layer.mean += row.cast<double>();
+      layer.variance += row.cast<double>().cwiseAbs2();
+    }
+    n_rows_ += view.layer == 0 ? view.normed.rows : 0;
+  }
+
+  std::vector<LayerSample> take() {
+    for (LayerSample& layer : layers_) {
+      layer.mean /= double(n_rows_);
+      layer.variance = layer.variance / double(n_rows_) - layer.mean.cwiseAbs2();
+    }
+    return std::move(layers_);
+  }
+
+ private:
+  const engine::Engine& engine_;
+  std::vector<int> positions_;
+  engine::RopeTable rope_;
+  std::vector<LayerSample> layers_;
+  int64_t first_ = 0, n_rows_ = 0;
+};
+
 }  // namespace
 
 void turn_rows(const engine::Engine& engine, const engine::RopeTable& rope, int64_t first,
@@ -53,9 +100,9 @@ void turn_rows(const engine::Engine& engine, const engine::RopeTable& rope, int6
   }
 }
 
-Result<std::vector<std::vector<SampledText>>> sample_texts(const engine::Engine& engine,
-                                                           std::span<const int32_t> tokens,
-                                                           const SampleOptions& o) {
+Result<std::vector<LayerSample>> sample_texts(const engine::Engine& engine,
+                                              std::span<const int32_t> tokens,
+                                              const SampleOptions& o) {
   const int64_t available = int64_t(tokens.size()) / o.n_chunk;
   if (available < 2 || o.n_chunk <= o.exact.n_sinks + o.exact.window) {
     return make_error(ErrorCode::kInvalidData, "calibration text",
@@ -64,33 +111,21 @@ Result<std::vector<std::vector<SampledText>>> sample_texts(const engine::Engine&
   }
   const int64_t n_texts = std::min<int64_t>(o.n_texts, available);
   const int64_t spread = std::max<int64_t>(o.n_positions - o.n_chunk, 0);
-  engine::RopeTable rope(engine.config().rope);
-  rope.reserve(spread + o.n_chunk);
   LK_ASSIGN(const engine::CacheSpec exact, engine::parse_cache_type("f32"));
-  LK_ASSIGN(engine::Session session,
-            engine::Session::open(engine, {exact, o.n_chunk, o.n_chunk}));
-  std::vector<std::vector<SampledText>> samples(size_t(engine.config().n_layers));
-  const std::vector<int> positions = query_positions(o);
-  int64_t offset = 0;
-  session.set_observer([&](const engine::LayerView& view) {
-    LayerText<float> rows{copy(view.k), copy(view.v), pick(view.q, positions),
-                          pick(view.input, positions), positions};
-    shift_rows(engine, rope.row(offset), rows.k);
-    shift_rows(engine, rope.row(offset), rows.q);
-    samples[size_t(view.layer)].push_back({offset, std::move(rows)});
-  });
+  LK_ASSIGN(engine::Session session, engine::Session::open(engine, {exact, o.n_chunk, o.n_chunk}));
+  Sampler sampler(engine, o, spread);
+  session.set_observer([&](const engine::LayerView& view) { sampler.observe(view); });
   for (int64_t t = 0; t < n_texts; ++t) {
     // Neighbouring texts lie far apart, so that those held back for validation differ in place.
-    offset = (t * 5 % n_texts) * spread / std::max<int64_t>(n_texts - 1, 1);
+    sampler.begin_text((t * 5 % n_texts) * spread / std::max<int64_t>(n_texts - 1, 1));
     session.truncate(0);
     const int64_t chunk = t * available / n_texts;
-    LK_RETURN_IF_ERROR(
-        session.feed(tokens.subspan(size_t(chunk * o.n_chunk), size_t(o.n_chunk))));
+    LK_RETURN_IF_ERROR(session.feed(tokens.subspan(size_t(chunk * o.n_chunk), size_t(o.n_chunk))));
     if (o.progress && !o.progress(t + 1, n_texts)) {
       return make_error(ErrorCode::kCancelled, "calibration", "stopped");
     }
   }
-  return samples;
+  return sampler.take();
 }
 
 }  // namespace lowkey::calib

@@ -11,7 +11,7 @@
 namespace lowkey::calib {
 
 struct SampleOptions {
-  int n_texts = 12;    // spread over the tokens
+  int n_texts = 16;    // spread over the tokens
   int n_chunk = 1024;  // tokens of each
   int n_queries = 64;  // of each that are looked at
   /// Texts are spread over positions [0, n_positions), as statistics are (CollectOptions).
@@ -26,10 +26,15 @@ struct SampledText {
   LayerText<float> rows;
 };
 
-/// [n_layers][n_texts]. The same tokens give the same bits at any thread count.
-Result<std::vector<std::vector<SampledText>>> sample_texts(const engine::Engine& engine,
-                                                           std::span<const int32_t> tokens,
-                                                           const SampleOptions& options);
+struct LayerSample {
+  std::vector<SampledText> texts;
+  Vector mean, variance;  // [n_embd] of the attention's input, over all tokens of the texts
+};
+
+/// One for every layer. The same tokens give the same bits at any thread count.
+Result<std::vector<LayerSample>> sample_texts(const engine::Engine& engine,
+                                              std::span<const int32_t> tokens,
+                                              const SampleOptions& options);
 
 /// RoPE at position first + row (direction 1), or its inverse (-1), on all heads of every row.
 void turn_rows(const engine::Engine& engine, const engine::RopeTable& rope, int64_t first,

@@ -27,29 +27,41 @@ LearnedBasis sample_basis() {
   basis.mean = Vector(random_matrix(6, 1, 2));
   const Matrix root = random_matrix(6, 6, 3);
   basis.covariance = root * root.transpose();
+  basis.stretch = Vector(random_matrix(6, 1, 7)).cwiseAbs() * 0.3 + Vector::Ones(6);
   return basis;
 }
 
 TEST(CodedRowsTest, GradientsEqualDifferencesWhileRoundingIsFrozen) {
   const LearnedBasis basis = sample_basis();
-  const Rows<double> x = random_matrix(9, 6, 4) * 2.0, pull = random_matrix(9, 6, 5);
+  const Rows<double> x = random_matrix(60, 6, 4) * 5.0, pull = random_matrix(60, 6, 5);
   CodeTape<double> tape;
   code_rows<double>(basis, kWidths, x, tape);
   EXPECT_GT(tape.residues.norm(), 0.1);
   const auto gradient = code_backward<double>(basis, kWidths, tape, pull);
-  const auto loss = [&](const Matrix& encoder, const Matrix& decoder) {
+  EXPECT_GE(std::ranges::count(tape.widest, -1), 1);
+  EXPECT_LE(std::ranges::count(tape.widest, -1), 59);
+  const auto loss = [&](const Matrix& encoder, const Matrix& decoder, const Vector& stretch) {
     LearnedBasis moved = basis;
     moved.encoder = encoder;
     moved.decoder = decoder;
+    moved.stretch = stretch.array().exp();
     CodeTape<double> own = tape;
     return pull.cwiseProduct(code_rows<double>(moved, kWidths, x, own, true)).sum();
   };
+  const Vector stretch = basis.stretch.array().log();
   for (unsigned seed = 10; seed < 16; ++seed) {
     const Matrix along = random_matrix(6, 6, seed);
     const double e = slope_along(
-        basis.encoder, along, [&](const Matrix& m) { return loss(m, basis.decoder); }, 1e-4);
+        basis.encoder, along, [&](const Matrix& m) { return loss(m, basis.decoder, stretch); },
+        1e-4);
     const double d = slope_along(
-        basis.decoder, along, [&](const Matrix& m) { return loss(basis.encoder, m); }, 1e-4);
+        basis.decoder, along, [&](const Matrix& m) { return loss(basis.encoder, m, stretch); },
+        1e-4);
+    const Vector stretching = random_matrix(6, 1, seed + 50);
+    const double s = slope_along(
+        stretch, stretching, [&](const Vector& m) { return loss(basis.encoder, basis.decoder, m); },
+        1e-4);
+    EXPECT_NEAR(gradient.stretch.dot(stretching), s, 1e-7 * std::max(1.0, std::abs(s)));
     EXPECT_NEAR(gradient.encoder.cwiseProduct(along).sum(), e, 1e-7 * std::max(1.0, std::abs(e)));
     EXPECT_NEAR(gradient.decoder.cwiseProduct(along).sum(), d, 1e-7 * std::max(1.0, std::abs(d)));
   }
@@ -60,7 +72,7 @@ TEST(CodedRowsTest, RoundsAsTheCacheDoes) {
   const Rows<double> x = random_matrix(50, 6, 6) * 3.0;
   CodeTape<double> tape;
   code_rows<double>(basis, kWidths, x, tape);
-  const Vector deviation = basis.deviations();
+  const Vector deviation = basis.deviations().cwiseProduct(basis.stretch);
   for (Eigen::Index n = 0; n < x.rows(); ++n) {
     const Vector z = basis.encoder * (x.row(n).transpose() - basis.mean);
     EXPECT_NEAR(tape.latents(n, 0), z(0), 1e-12 * std::abs(z(0)) + 1e-12);

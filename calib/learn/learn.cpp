@@ -1,6 +1,7 @@
 #include "calib/learn/learn.h"
 
 #include <Eigen/LU>
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <memory>
@@ -48,6 +49,20 @@ void to_file(const LearnedBasis& learned, const Problem& problem, HeadBasis& hea
     head.variances[size_t(i)] = float(basis.variances(i) * scale * scale);
     head.costs[size_t(i)] = float(basis.costs(i) / (scale * scale));
     head.mean[size_t(i)] = float(basis.mean(i));
+  }
+}
+
+/// Lets a shared basis have one rank: coordinates of all heads matter as they do on average.
+void share_importance(models::SideBasis& side) {
+  const size_t d = size_t(side.heads[0].d());
+  for (size_t i = 0; i < d; ++i) {
+    double mean = 0;
+    for (const HeadBasis& head : side.heads) {
+      mean += double(head.variances[i]) * double(head.costs[i]) / double(side.heads.size());
+    }
+    for (HeadBasis& head : side.heads) {
+      head.costs[i] = float(mean / std::max(double(head.variances[i]), 1e-30));
+    }
   }
 }
 
@@ -136,6 +151,7 @@ class Learner {
       to_file(bases.k[h], problems.k[h], layer.k.heads[h]);
       to_file(bases.v[h], problems.v[h], layer.v.heads[h]);
     }
+    if (o_.learning == Learning::kStiefel) share_importance(layer.k);
     return report;
   }
 
@@ -190,6 +206,7 @@ Status share_key_bases(const std::vector<LayerStatistics>& statistics,
                              problems.k[h].covariance, ones};
       to_file(own, problems.k[h], file.layers[l].k.heads[h]);
     }
+    share_importance(file.layers[l].k);
   }
   return {};
 }

@@ -1,5 +1,6 @@
 #include "calib/learn/network_steps.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -21,6 +22,11 @@ Vector unit_rms(const Vector& x) {
   return rms > 0 ? Vector(x / rms) : x;
 }
 
+/// A file's bases are orthonormal up to a factor, by which it scales latents.
+Matrix orthonormal(const Matrix& basis) {
+  return basis * (std::sqrt(double(basis.cols())) / basis.norm());
+}
+
 void set_basis(const Matrix& u, LearnedBasis& basis) {
   basis.encoder = u.transpose();
   basis.decoder = u;
@@ -31,12 +37,13 @@ void set_basis(const Matrix& u, LearnedBasis& basis) {
 Vector network_input(const Vector& mean, const Vector& variance) {
   Vector out(mean.size() + variance.size());
   out << unit_rms(mean), unit_rms(variance);
-  return out;
+  const double size = out.lpNorm<1>();
+  return size > 0 ? Vector(out / size) : out;
 }
 
 BasisNetwork::BasisNetwork(const Vector& input, int d, uint64_t seed) : input_(input), d_(d) {
   std::mt19937_64 rng(seed);
-  w1_ = random_weights(kHidden, input.size(), rng) / std::sqrt(double(input.size()));
+  w1_ = random_weights(kHidden, input.size(), rng) / std::max(input.norm(), 1e-30);
   w2_ = Matrix::Zero(Eigen::Index{d} * d, kHidden);  // the first output is the start
 }
 
@@ -63,8 +70,10 @@ NetworkSteps::NetworkSteps(const LayerBases& bases, const Vector& input,
   const auto add = [&](const LearnedBasis& basis, const Vector& deviations) {
     const int d = int(basis.encoder.rows());
     const Matrix one = Matrix::Identity(d, d);
-    parts_.push_back({BasisNetwork(input, d, options.seed * 64 + parts_.size()), basis.decoder,
-                      turn_scale(deviations), {one, one}});
+    parts_.push_back({BasisNetwork(input, d, options.seed * 64 + parts_.size()),
+                      basis.decoder,
+                      turn_scale(deviations),
+                      {one, one}});
   };
   Vector keys = Vector::Zero(bases.k[0].encoder.rows());
   for (const LearnedBasis& basis : bases.k) keys += basis.deviations().cwiseAbs2();

@@ -10,7 +10,8 @@
 
 namespace lowkey::calib {
 
-/// Mean and variance of activations [n_embd], made one vector of root mean square 1.
+/// Mean and variance of activations [n_embd], of equal size, as one vector whose absolute values
+/// sum to 1: then a step of the optimiser moves what the network sees by no more than its rate.
 Vector network_input(const Vector& mean, const Vector& variance);
 
 /// input -> tanh(W1 input) -> W2 hidden / n_hidden, as a square matrix.
@@ -33,7 +34,7 @@ class BasisNetwork {
 
 class NetworkSteps : public BasisSteps {
  public:
-  /// `bases` are orthonormal, those of all keys the same.
+  /// `bases` are orthonormal up to a factor, those of all keys the same.
   NetworkSteps(const LayerBases& bases, const Vector& input, const DescentOptions& options,
                int64_t n_steps);
   void step(const LayerGradient& gradient, LayerBases& bases) override;

@@ -51,8 +51,7 @@ TEST_P(LearnTest, LossOnHeldBackTextsFallsAndTheFileStaysSound) {
       for (const auto* side : {&layer.k, &layer.v}) {
         for (const auto& head : side->heads) {
           const int d = head.d();
-          const Eigen::MatrixXf product =
-              matrix_of(head.encoder, d) * matrix_of(head.decoder, d);
+          const Eigen::MatrixXf product = matrix_of(head.encoder, d) * matrix_of(head.decoder, d);
           // Rounded to float once each: d products of numbers whose sizes a metric may spread.
           EXPECT_LT((product - Eigen::MatrixXf::Identity(d, d)).norm(), 1e-3f);
         }

@@ -157,7 +157,7 @@ class Learner {
 
  private:
   std::unique_ptr<BasisSteps> make_steps(const LayerLoss& loss, const DescentOptions& options,
-                                         const Vector& input, const LayerBases& bases) const {
+                                         const Vector& input, LayerBases& bases) const {
     const int64_t n_steps = options.n_epochs * steps_per_epoch(loss, options);
     if (o_.learning == Learning::kStiefel) {
       return std::make_unique<NetworkSteps>(bases, input, options, n_steps);

@@ -64,9 +64,13 @@ void BasisNetwork::descend(Adam& adam, size_t id, const Matrix& d_output) {
   w2_ += adam.update(2 * id + 1, w2_, d_w2);
 }
 
-NetworkSteps::NetworkSteps(const LayerBases& bases, const Vector& input,
-                           const DescentOptions& options, int64_t n_steps)
+NetworkSteps::NetworkSteps(LayerBases& bases, const Vector& input, const DescentOptions& options,
+                           int64_t n_steps)
     : adam_({.rate = options.rate, .beta2 = 0.98, .weight_decay = 1e-2, .n_steps = n_steps}) {
+  // First of all: a gradient with respect to scaled matrices would lead the first steps astray.
+  for (auto* side : {&bases.k, &bases.v}) {
+    for (LearnedBasis& basis : *side) set_basis(orthonormal(basis.decoder), basis);
+  }
   const auto add = [&](const LearnedBasis& basis, const Vector& deviations) {
     const int d = int(basis.encoder.rows());
     const Matrix one = Matrix::Identity(d, d);

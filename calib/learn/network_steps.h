@@ -34,8 +34,9 @@ class BasisNetwork {
 
 class NetworkSteps : public BasisSteps {
  public:
-  /// `bases` are orthonormal up to a factor, those of all keys the same.
-  NetworkSteps(const LayerBases& bases, const Vector& input, const DescentOptions& options,
+  /// `bases` are orthonormal up to a factor, which is taken out of them; those of all keys are the
+  /// same.
+  NetworkSteps(LayerBases& bases, const Vector& input, const DescentOptions& options,
                int64_t n_steps);
   void step(const LayerGradient& gradient, LayerBases& bases) override;
 

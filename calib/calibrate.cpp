@@ -5,6 +5,7 @@
 
 #include "base/sha256.h"
 #include "base/tasks.h"
+#include "calib/learn/learn.h"
 #include "calib/tap/collect.h"
 #include "calib/tap/sensitivity.h"
 #include "engine/kv/chunk_table.h"
@@ -38,6 +39,8 @@ Status check(const CalibrateOptions& o) {
   return {};
 }
 
+bool is_rank_only(const CalibrateOptions& o) { return o.keep > 0 || o.rank_k > 0 || o.rank_v > 0; }
+
 StatisticsPlan plan_of(const CalibrateOptions& o, const Method& method) {
   StatisticsPlan plan;
   plan.plain = !method.second_order;
@@ -59,8 +62,7 @@ BuildOptions build_options(const engine::Engine& engine, const CalibrateOptions&
   const models::RopeConfig& rope = engine.config().rope;
   build.problem.rotary = {rope.n_rot, rope.neighbours,
                           engine::fast_pairs(engine::rope_frequencies(rope))};
-  const bool rank_only = o.keep > 0 || o.rank_k > 0 || o.rank_v > 0;
-  build.order = rank_only ? CoordinateOrder::kMethod : CoordinateOrder::kImportance;
+  build.order = is_rank_only(o) ? CoordinateOrder::kMethod : CoordinateOrder::kImportance;
   return build;
 }
 
@@ -151,6 +153,47 @@ Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> 
   return {};
 }
 
+/// Widths at which learned bases must be good: those of budgets on both sides of the one asked for.
+Result<std::vector<models::BasisFile>> nested_plans(const models::BasisFile& file,
+                                                    const CalibrateOptions& o) {
+  const bool rank_only = is_rank_only(o);
+  std::vector<models::BasisFile> plans;
+  for (const double budget :
+       rank_only ? std::vector{0.5, 0.61, 0.73, 0.85} : std::vector{1.0, 1.5, 2.0, 2.5, 3.0, 4.0}) {
+    plans.push_back(file);
+    LK_RETURN_IF_ERROR(rank_only ? assign_keep(plans.back(), budget)
+                                 : reallocate(plans.back(), budget));
+  }
+  return plans;
+}
+
+/// Improves the closed form's bases by what the layers make of them.
+Status refine(const engine::Engine& engine, std::span<const int32_t> tokens,
+              const std::vector<LayerStatistics>& statistics, const CalibrateOptions& o,
+              CalibrateResult& result) {
+  LK_ASSIGN(const Method* method, find_method(o.method));
+  models::BasisFile& file = result.file;
+  if (method->learning == Learning::kNone) return {};
+  LearnOptions learn;
+  learn.problem = build_options(engine, o, *method).problem;
+  learn.problem.second_order = method->second_order;
+  learn.learning = method->learning;
+  learn.n_chunk = o.n_chunk;
+  learn.n_positions = o.n_positions;
+  learn.n_sinks = o.n_sinks;
+  learn.window = o.window;
+  learn.n_threads = o.n_threads;
+  learn.seed = o.seed;
+  learn.progress = o.progress;
+  if (learn.learning == Learning::kStiefel) {
+    LK_RETURN_IF_ERROR(share_key_bases(statistics, learn.problem, file));
+  }
+  LK_ASSIGN(learn.plans, nested_plans(file, o));
+  LK_ASSIGN(const LearnReport report, learn_bases(engine, tokens, statistics, learn, file));
+  result.learned_loss = report.loss;
+  return {};
+}
+
 }  // namespace
 
 Status reallocate(models::BasisFile& file, double bits) {
@@ -182,12 +225,15 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
       solve_layers(statistics, build_options(engine, o, *method), o.n_threads, result));
   models::BasisFile& file = result.file;
   if (o.rank_k > 0 || o.rank_v > 0) {
+    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
     LK_RETURN_IF_ERROR(assign_ranks(file, o.rank_k > 0 ? o.rank_k : file.head_dim,
                                     o.rank_v > 0 ? o.rank_v : file.head_dim));
   } else if (o.keep > 0) {
+    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
     LK_RETURN_IF_ERROR(assign_keep(file, o.keep));
   } else {
     LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
+    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
     LK_RETURN_IF_ERROR(reallocate(file, o.bits));
   }
   for (const models::LayerBasis& layer : file.layers) {

@@ -35,6 +35,7 @@ struct CalibrateResult {
   models::BasisFile file;
   SolverReport solver;
   std::vector<double> expected_k, expected_v;  // [n_layers] predicted divergence, nats
+  double learned_loss = 1;  // learned bases: a layer's output error relative to the start, mean
 };
 
 /// Learns a basis file for `engine`'s model from `tokens`. The same tokens and options give the

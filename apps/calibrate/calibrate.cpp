@@ -35,7 +35,7 @@ class Stages {
   explicit Stages(bool quiet) : quiet_(quiet) {}
   bool update(const std::string& stage, int64_t done, int64_t total) {
     if (!quiet_ && stage != stage_) {
-      bar_.emplace(stage, stage == "sensitivity" ? "sides" : "tokens");
+      bar_.emplace(stage, unit_of(stage));
       stage_ = stage;
     }
     if (bar_) bar_->update(done, total);
@@ -43,6 +43,12 @@ class Stages {
   }
 
  private:
+  static const char* unit_of(const std::string& stage) {
+    if (stage == "sensitivity") return "sides";
+    if (stage == "learning") return "epochs";
+    return stage == "texts to learn from" ? "texts" : "tokens";
+  }
+
   bool quiet_;
   std::string stage_;
   std::optional<Progress> bar_;
@@ -119,7 +125,9 @@ void add_calibrate_command(CLI::App& program, Status& status) {
   command->add_option("--text", o->text, "Text to learn from; without it the model writes its own");
   command->add_option("--tokens", o->n_tokens, "How many of its tokens")
       ->check(CLI::PositiveNumber);
-  command->add_option("--method", o->calibrate.method, "k-svd, eigen, kq-svd, fisher, hadamard")
+  command
+      ->add_option("--method", o->calibrate.method,
+                   "k-svd, eigen, kq-svd, fisher, learned, stief, hadamard")
       ->capture_default_str();
   command->add_option("--space", o->calibrate.space, "post-rope or pre-rope")
       ->capture_default_str();

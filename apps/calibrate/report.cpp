@@ -120,6 +120,7 @@ nlohmann::json report_fields(const calib::CalibrateResult& result, const ReportS
       {"bits_per_element", file.bits_per_element},
       {"kv_bytes_per_token", file.bits_per_element * double(calib::elements_per_token(file)) / 8},
       {"expected_kld", expected_total(file)},
+      {"learned_loss", result.learned_loss},
       {"solver_residual", result.solver.residual},
       {"solver_orthonormality", result.solver.orthonormality},
       {"solver_biorthogonality", result.solver.biorthogonality}};

@@ -8,6 +8,9 @@ constexpr Method kMethods[] = {
     {"eigen", "EigenAttention, arXiv 2408.05646", false, true, solve_eigen},
     {"kq-svd", "KQ-SVD, arXiv 2512.05916", false, true, solve_kq_svd},
     {"fisher", "KQ-SVD with second-order weights of tokens", true, true, solve_kq_svd},
+    {"learned", "fisher, then steps on the layer's output error", true, true, solve_kq_svd,
+     Learning::kDescent},
+    {"stief", "StiefAttention, arXiv 2601.21686", false, true, solve_eigen, Learning::kStiefel},
     {"hadamard", "fixed rotation, the control", false, false, solve_hadamard},
 };
 

@@ -32,6 +32,13 @@ struct Basis {
   double biorthogonality = 0;  // ||encoder decoder - I||
 };
 
+/// What becomes of a closed form's bases before they are used.
+enum class Learning {
+  kNone,
+  kDescent,  // steps on the manifold of invertible codes, on the layer's output error
+  kStiefel,  // StiefAttention: the same loss through a small network and QR
+};
+
 /// One method; every one sees the same problems.
 struct Method {
   std::string_view name;
@@ -39,6 +46,7 @@ struct Method {
   bool second_order;  // wants the weighted moments
   bool has_order;     // leading coordinates matter most, so that a rank makes sense
   Result<Basis> (*solve)(const Problem& problem);
+  Learning learning = Learning::kNone;
 };
 
 Result<Basis> solve_k_svd(const Problem& problem);

@@ -1,0 +1,240 @@
+#include "calib/learn/learn.h"
+
+#include <Eigen/LU>
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <mutex>
+
+#include "base/tasks.h"
+#include "calib/learn/manifold_steps.h"
+#include "calib/learn/network_steps.h"
+
+namespace lowkey::calib {
+namespace {
+
+using models::HeadBasis;
+using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+Matrix square(const std::vector<float>& m, int d) {
+  return Eigen::Map<const RowMajor>(m.data(), d, d).cast<double>();
+}
+
+LearnedBasis from_file(const HeadBasis& head, const Problem& problem) {
+  LearnedBasis out;
+  out.encoder = square(head.encoder, head.d());
+  // Inverse in double: the file's decoder is rounded.
+  out.decoder = out.encoder.inverse();
+  out.mean = problem.mean;
+  out.covariance = problem.covariance;
+  out.stretch = Vector::Ones(head.d());
+  return out;
+}
+
+/// Back into the file, with latents of mean variance 1 (full latents are kept as f16).
+void to_file(const LearnedBasis& learned, const Problem& problem, HeadBasis& head) {
+  Basis basis;
+  basis.encoder = learned.encoder;
+  basis.decoder = learned.decoder;
+  complete_basis(problem, basis);
+  // Steps follow the variances: a stretched step is a larger variance that costs less.
+  basis.variances.array() *= learned.stretch.array().square();
+  basis.costs.array() /= learned.stretch.array().square();
+  const double mean = basis.variances.mean(), scale = mean > 0 ? 1.0 / std::sqrt(mean) : 1.0;
+  const int d = head.d();
+  Eigen::Map<RowMajor>(head.encoder.data(), d, d) = (basis.encoder * scale).cast<float>();
+  Eigen::Map<RowMajor>(head.decoder.data(), d, d) = (basis.decoder / scale).cast<float>();
+  for (int i = 0; i < d; ++i) {
+    head.variances[size_t(i)] = float(basis.variances(i) * scale * scale);
+    head.costs[size_t(i)] = float(basis.costs(i) / (scale * scale));
+    head.mean[size_t(i)] = float(basis.mean(i));
+  }
+}
+
+/// Lets a shared basis have one rank: coordinates of all heads matter as they do on average.
+void share_importance(models::SideBasis& side) {
+  const size_t d = size_t(side.heads[0].d());
+  for (size_t i = 0; i < d; ++i) {
+    double mean = 0;
+    for (const HeadBasis& head : side.heads) {
+      mean += double(head.variances[i]) * double(head.costs[i]) / double(side.heads.size());
+    }
+    for (HeadBasis& head : side.heads) {
+      head.costs[i] = float(mean / std::max(double(head.variances[i]), 1e-30));
+    }
+  }
+}
+
+LayerWidths widths_of(const models::LayerBasis& layer) {
+  LayerWidths out;
+  for (const HeadBasis& head : layer.k.heads) out.k.push_back(head.widths);
+  for (const HeadBasis& head : layer.v.heads) out.v.push_back(head.widths);
+  return out;
+}
+
+struct LayerProblems {
+  std::vector<Problem> k, v;
+};
+
+Result<LayerProblems> problems_of(const LayerStatistics& statistics,
+                                  const ProblemOptions& options) {
+  LayerProblems out;
+  for (int h = 0; h < statistics.shape.n_kv_heads; ++h) {
+    LK_ASSIGN(Problem k, key_problem(statistics, options, h));
+    LK_ASSIGN(Problem v, value_problem(statistics, options, h));
+    out.k.push_back(std::move(k));
+    out.v.push_back(std::move(v));
+  }
+  return out;
+}
+
+Status check(const LearnOptions& o, const models::BasisFile& file) {
+  if (!file.joint && o.problem.centring != Centring::kRotary && !o.plans.empty()) return {};
+  return make_error(ErrorCode::kUnsupported, "learned bases",
+                    "expected one basis per head and keys centred by a constant or not at all, "
+                    "found others");
+}
+
+/// Counts epochs of all layers; asks the caller, one thread at a time, whether to go on.
+class Epochs {
+ public:
+  Epochs(const LearnOptions& options, int64_t total) : o_(options), total_(total) {}
+  bool done(int64_t n) {
+    const std::lock_guard lock(mutex_);
+    done_ += n;
+    if (o_.progress && !stopped_) stopped_ = !o_.progress("learning", done_, total_);
+    return !stopped_;
+  }
+  bool stopped() const { return stopped_; }
+
+ private:
+  const LearnOptions& o_;
+  std::mutex mutex_;
+  int64_t done_ = 0, total_ = 0;
+  std::atomic<bool> stopped_ = false;
+};
+
+DescentOptions descent_options(const LearnOptions& o, int layer) {
+  DescentOptions out;
+  out.n_epochs = o.learning == Learning::kStiefel ? 50 : 30;
+  out.rate = o.learning == Learning::kStiefel ? 5e-3 : 3e-3;
+  out.seed = o.seed * 1000003 + uint64_t(layer);
+  return out;
+}
+
+class Learner {
+ public:
+  Learner(const engine::Engine& engine, const LearnOptions& options, models::BasisFile& file)
+      : engine_(engine), o_(options), file_(file) {}
+
+  Result<DescentReport> learn(int l, LayerSample sample, const LayerStatistics& statistics,
+                              Epochs& epochs) {
+    LK_ASSIGN(const LayerProblems problems, problems_of(statistics, o_.problem));
+    models::LayerBasis& layer = file_.layers[size_t(l)];
+    LayerBases bases;
+    for (size_t h = 0; h < problems.k.size(); ++h) {
+      bases.k.push_back(from_file(layer.k.heads[h], problems.k[h]));
+      bases.v.push_back(from_file(layer.v.heads[h], problems.v[h]));
+    }
+    const LayerLoss loss(engine_, l, {o_.n_sinks, o_.window}, o_.problem.pre_rope,
+                         std::move(sample.texts));
+    std::vector<LayerWidths> plans;
+    for (const auto& plan : o_.plans) plans.push_back(widths_of(plan.layers[size_t(l)]));
+    DescentOptions options = descent_options(o_, l);
+    options.progress = [&](int, double) { return epochs.done(1); };
+    const auto steps =
+        make_steps(loss, options, network_input(sample.mean, sample.variance), bases);
+    const DescentReport report = descend(loss, plans, options, *steps, bases);
+    epochs.done(options.n_epochs - report.epochs);
+    for (size_t h = 0; h < problems.k.size(); ++h) {
+      to_file(bases.k[h], problems.k[h], layer.k.heads[h]);
+      to_file(bases.v[h], problems.v[h], layer.v.heads[h]);
+    }
+    if (o_.learning == Learning::kStiefel) share_importance(layer.k);
+    return report;
+  }
+
+ private:
+  std::unique_ptr<BasisSteps> make_steps(const LayerLoss& loss, const DescentOptions& options,
+                                         const Vector& input, LayerBases& bases) const {
+    const int64_t n_steps = options.n_epochs * steps_per_epoch(loss, options);
+    if (o_.learning == Learning::kStiefel) {
+      return std::make_unique<NetworkSteps>(bases, input, options, n_steps);
+    }
+    return std::make_unique<ManifoldSteps>(bases, options.rate, n_steps);
+  }
+
+  const engine::Engine& engine_;
+  const LearnOptions& o_;
+  models::BasisFile& file_;
+};
+
+SampleOptions sample_options(const LearnOptions& o) {
+  SampleOptions out;
+  out.n_chunk = o.n_chunk;
+  out.n_positions = o.n_positions;
+  out.exact = {o.n_sinks, o.window};
+  if (o.progress) {
+    out.progress = [&o](int64_t done, int64_t total) {
+      return o.progress("texts to learn from", done, total);
+    };
+  }
+  return out;
+}
+
+/// EigenAttention's basis of the keys of all heads together.
+Result<Basis> shared_key_basis(const LayerProblems& problems) {
+  Problem all = problems.k[0];
+  for (size_t h = 1; h < problems.k.size(); ++h) {
+    all.covariance += problems.k[h].covariance;
+    all.metric += problems.k[h].metric;
+  }
+  return solve_eigen(all);
+}
+
+}  // namespace
+
+Status share_key_bases(const std::vector<LayerStatistics>& statistics,
+                       const ProblemOptions& options, models::BasisFile& file) {
+  for (size_t l = 0; l < statistics.size(); ++l) {
+    LK_ASSIGN(const LayerProblems problems, problems_of(statistics[l], options));
+    LK_ASSIGN(const Basis shared, shared_key_basis(problems));
+    for (size_t h = 0; h < problems.k.size(); ++h) {
+      const Vector ones = Vector::Ones(shared.mean.size());
+      const LearnedBasis own{shared.encoder, shared.decoder, problems.k[h].mean,
+                             problems.k[h].covariance, ones};
+      to_file(own, problems.k[h], file.layers[l].k.heads[h]);
+    }
+    share_importance(file.layers[l].k);
+  }
+  return {};
+}
+
+Result<LearnReport> learn_bases(const engine::Engine& engine, std::span<const int32_t> tokens,
+                                const std::vector<LayerStatistics>& statistics,
+                                const LearnOptions& o, models::BasisFile& file) {
+  LK_RETURN_IF_ERROR(check(o, file));
+  LK_ASSIGN(auto samples, sample_texts(engine, tokens, sample_options(o)));
+  const size_t n = samples.size();
+  std::vector<Status> statuses(n);
+  std::vector<double> losses(n);
+  Epochs epochs(o, int64_t(n) * descent_options(o, 0).n_epochs);
+  Learner learner(engine, o, file);
+  for_each_task(o.n_threads, int64_t(n), [&](int64_t l) {
+    if (epochs.stopped()) return;
+    auto report =
+        learner.learn(int(l), std::move(samples[size_t(l)]), statistics[size_t(l)], epochs);
+    if (!report.ok()) statuses[size_t(l)] = report.error();
+    if (report.ok()) losses[size_t(l)] = report.value().loss;
+  });
+  if (epochs.stopped()) return make_error(ErrorCode::kCancelled, "calibration", "stopped");
+  LearnReport report{0};
+  for (size_t l = 0; l < n; ++l) {
+    LK_RETURN_IF_ERROR(statuses[l]);
+    report.loss += losses[l] / double(n);
+  }
+  return report;
+}
+
+}  // namespace lowkey::calib

@@ -126,7 +126,7 @@ void set_widths(BasisFile& file, const Allocation& allocation) {
 }
 
 // Bits per key below which a fast pair's mean is not worth the kernels' time.
-constexpr double kCheapPairBits = 0.3;
+constexpr double kCheapPairBits = 0.05;
 
 Result<Basis> solve_keys(const LayerStatistics& statistics, const ProblemOptions& options,
                          const Method& method, int head) {

@@ -167,6 +167,13 @@ Result<std::vector<models::BasisFile>> nested_plans(const models::BasisFile& fil
   return plans;
 }
 
+/// The turned mean where the fused kernels take it; the papers' rank-only codes have none.
+const char* usual_centring(const CalibrateOptions& o, const Method& method) {
+  const bool turns = o.space == "post-rope" && !o.joint && !is_rank_only(o) && method.has_order &&
+                     method.learning == Learning::kNone;
+  return turns ? "rotary" : "mean";
+}
+
 /// Improves the closed form's bases by what the layers make of them.
 Status refine(const engine::Engine& engine, std::span<const int32_t> tokens,
               const std::vector<LayerStatistics>& statistics, const CalibrateOptions& o,
@@ -202,9 +209,11 @@ Status reallocate(models::BasisFile& file, double bits) {
 }
 
 Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const int32_t> tokens,
-                                  const CalibrateOptions& o) {
-  LK_RETURN_IF_ERROR(check(o));
+                                  const CalibrateOptions& options) {
+  CalibrateOptions o = options;
   LK_ASSIGN(const Method* method, find_method(o.method));
+  if (o.centring.empty()) o.centring = usual_centring(o, *method);
+  LK_RETURN_IF_ERROR(check(o));
   CollectOptions collect;
   collect.plan = plan_of(o, *method);
   collect.n_chunk = o.n_chunk;

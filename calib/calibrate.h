@@ -15,7 +15,7 @@ namespace lowkey::calib {
 struct CalibrateOptions {
   std::string method = "fisher";
   std::string space = "post-rope";  // or "pre-rope"
-  std::string centring = "mean";    // of keys: none, mean, rotary
+  std::string centring;             // of keys: none, mean, rotary; empty: what the space allows
   bool joint = false;
   int n_chunk = 1024;
   int64_t n_positions = 8192;  // positions that the keys' code must fit (see CollectOptions)

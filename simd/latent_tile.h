@@ -90,7 +90,7 @@ constexpr std::byte kLatentHidden{255};
 /// Code of the smallest gain >= ratio (0 if ratio <= 1 or not a number, at most 254).
 [[gnu::always_inline]] inline uint8_t latent_gain_code(float ratio) {
   if (!(ratio > 1.0f)) return 0;
-  if (ratio >= 0x1p15f) return 254;
+  if (ratio >= 0x1p16f) return 254;
   const uint32_t bits = std::bit_cast<uint32_t>(ratio);
   const float fraction = std::bit_cast<float>((bits & 0x7fffff) | 0x3f800000);
   uint32_t code = ((bits >> 23) - 127) * 16;

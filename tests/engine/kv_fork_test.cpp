@@ -45,15 +45,16 @@ const std::byte* page(const Session& session, int64_t position) {
 }
 
 TEST(KvFork, SharesPagesUntilWrittenTo) {
+  constexpr int kCommon = kPageTokens + 44;
   Session session = open(cache_spec("f16"));
-  ASSERT_TRUE(session.feed(random_tokens(300, kVocab, 1)).ok());
+  ASSERT_TRUE(session.feed(random_tokens(kCommon, kVocab, 1)).ok());
   Session copy = fork(session);
-  EXPECT_EQ(copy.n_tokens(), 300);
+  EXPECT_EQ(copy.n_tokens(), kCommon);
   EXPECT_EQ(page(copy, 0), page(session, 0));
-  EXPECT_EQ(page(copy, 299), page(session, 299));
+  EXPECT_EQ(page(copy, kCommon - 1), page(session, kCommon - 1));
   ASSERT_TRUE(copy.feed(random_tokens(1, kVocab, 2)).ok());
   EXPECT_EQ(page(copy, 0), page(session, 0)) << "a full page stays shared";
-  EXPECT_NE(page(copy, 299), page(session, 299)) << "a page written to is copied";
+  EXPECT_NE(page(copy, kCommon - 1), page(session, kCommon - 1)) << "a page written to is copied";
 }
 
 class KvForkTypes : public ::testing::TestWithParam<const char*> {};

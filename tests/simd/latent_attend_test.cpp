@@ -200,6 +200,54 @@ TEST(LatentAttend, SegmentsInAnyOrderAddUp) {
   });
 }
 
+/// Attends to the runs and returns the state afterwards.
+Block attended(const simd::KernelSet& set, const simd::LatentRuns& tiles, const Block& start) {
+  Block block = start;
+  set.latent_attend(tiles, block.queries(), block.state());
+  return block;
+}
+
+::testing::AssertionResult same_bits(const Block& a, const Block& b) {
+  if (a.max == b.max && a.sum == b.sum && a.out == b.out) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << "results differ";
+}
+
+TEST(LatentAttend, RunsAreOneSequence) {
+  expect_on_every_set([](const simd::KernelSet& set) -> ::testing::AssertionResult {
+    const OwnedPlan k(28, {6, 4, 2}, 1), v(48, {4, 3, 2}, 2);
+    const LatentRunCase run(k.plan(), v.plan(), 700, 3);
+    const Block start = random_block(5, 700, 28, 48, 4);
+    std::vector<simd::KvRun> parts;
+    for (int begin : {0, 128, 512}) {
+      const int64_t offset = begin / simd::kTileTokens * run.run().tile_stride;
+      const int n = begin == 0 ? 128 : begin == 128 ? 384 : 188;
+      parts.push_back({run.run().k + offset, run.run().v + offset, run.run().tile_stride, n});
+    }
+    return same_bits(attended(set, {k.plan(), v.plan(), parts.data(), 3, nullptr}, start),
+                     attended(set, run.runs(k.plan(), v.plan()), start));
+  });
+}
+
+TEST(LatentAttend, HiddenTokensAreNotRead) {
+  expect_on_every_set([](const simd::KernelSet& set) -> ::testing::AssertionResult {
+    const OwnedPlan k(28, {6, 4, 2}, 1), v(48, {4, 3, 2}, 2);
+    LatentRunCase run(k.plan(), v.plan(), 300, 3);
+    const Block start = random_block(1, 300, 28, 48, 4);
+    const Block all = attended(set, run.runs(k.plan(), v.plan()), start);
+    Block short_start = start;
+    short_start.end[0] = 128;
+    const Block first = attended(set, run.runs(k.plan(), v.plan()), short_start);
+    for (int t = 128; t < 300; ++t) run.hide(t);
+    LK_CHECK_THAT(same_bits(attended(set, run.runs(k.plan(), v.plan()), start), first));
+    run.hide(5);
+    const Block hidden = attended(set, run.runs(k.plan(), v.plan()), start);
+    EXPECT_LT(hidden.sum[0], first.sum[0] * (1 + 1e-6f));
+    EXPECT_FALSE(same_bits(hidden, first));
+    EXPECT_FALSE(same_bits(all, first));
+    return ::testing::AssertionSuccess();
+  });
+}
+
 TEST(LatentAttend, CheckNoticesOneTokenTooMany) {
   simd::KernelSet set = copy_of_scalar_set();
   set.latent_attend = [](const simd::LatentRuns& tiles, const simd::QueryBlock& queries,

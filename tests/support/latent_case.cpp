@@ -54,6 +54,11 @@ LatentRunCase::LatentRunCase(const LatentPlan& k, const LatentPlan& v, int n_tok
   }
 }
 
+void LatentRunCase::hide(int token) {
+  bytes_[size_t(token / kTileTokens * run_.tile_stride + token % kTileTokens)] =
+      simd::kLatentHidden;
+}
+
 const std::byte* LatentRunCase::part(LatentSide side, int token) const {
   return (side == LatentSide::kK ? run_.k : run_.v) + token / kTileTokens * run_.tile_stride;
 }

@@ -30,6 +30,8 @@ class LatentRunCase {
  public:
   LatentRunCase(const simd::LatentPlan& k, const simd::LatentPlan& v, int n_tokens, uint32_t seed);
   const simd::KvRun& run() const { return run_; }
+  /// Marks a token as kept exact elsewhere.
+  void hide(int token);
   simd::LatentRuns runs(const simd::LatentPlan& k, const simd::LatentPlan& v) const {
     return {k, v, &run_, 1, nullptr};
   }

@@ -1,0 +1,132 @@
+// What the turned mean of the keys adds to scores: every set against the oracle, which takes the
+// phases of each token from the table.
+#include <cmath>
+#include <numbers>
+#include <random>
+
+#include "engine/kv/chunk_table.h"
+#include "simd/scalar/ops.h"
+#include "tests/support/kernel_harness.h"
+#include "tests/support/latent_case.h"
+#include "tests/support/vector_cases.h"
+
+namespace lowkey::testing {
+namespace {
+
+constexpr int kPairs = 24, kTokens = 700, kQueries = 5, kValues = 12;
+// Functions of a chunk are rounded to 6e-8 and cut off below 2.4e-5; sums of 48 terms in float.
+constexpr double kPhaseError = 4e-5;
+
+std::vector<double> frequencies() {
+  std::vector<double> out;
+  for (int i = 0; i < kPairs; ++i) out.push_back(std::pow(1e4, -i / double(kPairs)));
+  return out;
+}
+
+/// A sequence whose keys are their mean alone: no coordinate of a key is stored.
+struct MeanCase {
+  engine::ChunkTable table = engine::ChunkTable::create(frequencies()).value();
+  OwnedPlan k{0, {4}, 1}, v{kValues, {4, 3, 2}, 2};
+  LatentRunCase run{k.plan(), v.plan(), kTokens, 3};
+  std::vector<float> phases, weights, constant, q;
+  std::vector<int32_t> begin, end;
+
+  MeanCase() : q(kQueries, 0.0f) {
+    for (int n = 0; n < kTokens; ++n) {
+      for (const double shift : {0.0, std::numbers::pi / 2}) {
+        for (const double f : frequencies()) phases.push_back(float(std::cos(n * f - shift)));
+      }
+    }
+    std::mt19937 random(4);
+    std::normal_distribution<float> normal(0, 0.4f);
+    for (int i = 0; i < kQueries * 2 * kPairs; ++i) weights.push_back(normal(random));
+    for (int i = 0; i < kQueries; ++i) {
+      constant.push_back(normal(random));
+      begin.push_back(37 * i);
+      end.push_back(kTokens - 61 * i);
+    }
+  }
+
+  struct Outcome {
+    std::vector<float> max, sum, out;
+  };
+  Outcome attend(const simd::KernelSet& set, bool with_mean) const {
+    Outcome o{std::vector<float>(kQueries, -INFINITY), std::vector<float>(kQueries, 0.0f),
+              std::vector<float>(kQueries * kValues, 0.0f)};
+    const simd::TurnedMean mean{&table.phases(), phases.data(), weights.data(), constant.data()};
+    simd::LatentRuns tiles = run.runs(k.plan(), v.plan());
+    if (with_mean) tiles.mean = &mean;
+    set.latent_attend(tiles, {q.data(), begin.data(), end.data(), kQueries, 1, kValues},
+                      {o.max.data(), o.sum.data(), o.out.data()});
+    return o;
+  }
+};
+
+::testing::AssertionResult check_mean(const simd::KernelSet& set) {
+  const MeanCase c;
+  const auto want = c.attend(copy_of_scalar_set(), true), got = c.attend(set, true);
+  const std::vector<float> values = c.run.decode(simd::LatentSide::kV, c.v.plan());
+  double gain = 1;
+  for (int n = 0; n < kTokens; ++n) {
+    gain = std::max(gain, double{c.run.gain(simd::LatentSide::kV, n)});
+  }
+  for (int i = 0; i < kQueries; ++i) {
+    double norm = std::abs(double{c.constant[size_t(i)]});
+    for (int w = 0; w < 2 * kPairs; ++w)
+      norm += std::abs(double{c.weights[size_t(i * 2 * kPairs + w)]});
+    const double bound = kPhaseError * norm + 5e-6;
+    LK_CHECK_THAT(within(std::log(got.sum[size_t(i)]) + got.max[size_t(i)],
+                         std::log(want.sum[size_t(i)]) + want.max[size_t(i)], bound, i, -1));
+    for (int d = 0; d < kValues; ++d) {
+      // Weights are rounded to 14 bits of the largest: at most this share of every value.
+      double rounding = 0, largest = 0;
+      for (int n = c.begin[size_t(i)]; n < c.end[size_t(i)]; ++n) {
+        const double z = std::abs(double{values[size_t(n * kValues + d)]});
+        rounding += 0.501 * gain / (127 * 128) * z;
+        largest = std::max(largest, z);
+      }
+      const size_t at = size_t(i * kValues + d);
+      LK_CHECK_THAT(within(got.out[at] / got.sum[size_t(i)], want.out[at] / want.sum[size_t(i)],
+                           rounding + std::expm1(2 * bound) * largest + 1e-5, i, d));
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+TEST(LatentMean, EverySetAddsItToTheScores) { expect_on_every_set(check_mean); }
+
+TEST(LatentMean, CheckNoticesItsAbsence) {
+  simd::KernelSet set = copy_of_scalar_set();
+  set.latent_attend = [](const simd::LatentRuns& tiles, const simd::QueryBlock& queries,
+                         const simd::AttendState& state) {
+    simd::LatentRuns without = tiles;
+    without.mean = nullptr;
+    simd::scalar::latent_attend(without, queries, state);
+  };
+  EXPECT_FALSE(check_mean(set));
+}
+
+TEST(ChunkTable, FunctionsMakeUpThePhasesOfAChunk) {
+  const std::vector<double> f = frequencies();
+  const engine::ChunkTable table = engine::ChunkTable::create(f).value();
+  const simd::ChunkPhases& p = table.phases();
+  EXPECT_EQ(p.n_pairs, kPairs);
+  EXPECT_GT(p.n_fast, 0);
+  EXPECT_LT(p.n_fast, kPairs);
+  for (int i = p.n_fast; i < kPairs; ++i) {
+    const float* shares = p.slow + (i - p.n_fast) * 2 * simd::kSlowPolynomials;
+    for (int t = 0; t < simd::kLatentChunk; ++t) {
+      double cosine = 0, sine = 0;
+      for (int j = 0; j < simd::kSlowPolynomials; ++j) {
+        const double value = p.functions[(2 * p.n_fast + j) * simd::kLatentChunk + t];
+        cosine += value * shares[j];
+        sine += value * shares[simd::kSlowPolynomials + j];
+      }
+      EXPECT_NEAR(cosine, std::cos(t * f[size_t(i)]), kPhaseError);
+      EXPECT_NEAR(sine, std::sin(t * f[size_t(i)]), kPhaseError);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lowkey::testing

@@ -2,14 +2,19 @@
 MODEL  ?= smollm2-135m
 PROMPT ?= What is the capital of France?
 JOBS   ?= $(shell nproc)
+# Options of `lowkey calibrate` and `lowkey compare`, e.g. CALIBRATE="--text FILE" COMPARE="-f FILE".
+CALIBRATE ?=
+COMPARE   ?=
 SOURCES = $(shell git ls-files '*.h' '*.cpp')
 
 .PHONY: run test build bench format fuzz check deps tsan aarch64 clean
 .NOTPARALLEL:
 
-run: build        ## a fresh clone answers
-	@model=$$(build/lowkey models get $(MODEL)) && \
-	  build/lowkey run -m "$$model" -p "$(PROMPT)" -n 64 --temp 0
+run: build        ## a fresh clone calibrates, answers, and compares caches
+	@model=$$(build/lowkey models get $(MODEL)) && basis=build/$(notdir $(MODEL)).lkb && \
+	  { test -f $$basis || build/lowkey calibrate -m "$$model" $(CALIBRATE) -o $$basis; } && \
+	  build/lowkey run -m "$$model" -b $$basis -p "$(PROMPT)" -n 64 --temp 0 && \
+	  build/lowkey compare -m "$$model" -b $$basis $(COMPARE)
 
 test: build       ## all tests; ctest's summary line comes last
 	@cmake/run_tests.sh release

@@ -17,7 +17,7 @@ namespace {
 
 // Coarse enough that a side's divergence stands out of rounding, fine enough that it still grows
 // in proportion to the error.
-constexpr double kProbeBits = 3.0;
+constexpr double kProbeBits = 2.0;
 // Before anything is measured: errors that hurt alike. A key's error counts in absolute scores
 // (variance per coordinate), a value's relative to what the layer adds.
 constexpr double kScoreNoise = 0.004, kValueNoise = 0.05;

@@ -15,7 +15,7 @@ namespace lowkey::calib {
 struct SensitivityOptions {
   int n_chunks = 2;
   int n_chunk = 512;  // tokens per context
-  int stride = 4;     // every so many-th position of a context's last three quarters is looked at
+  int stride = 1;     // every so many-th position of a context's last three quarters is looked at
   int n_sinks = 4;
   int window = 32;
   std::function<bool(int done, int total)> progress;  // false stops

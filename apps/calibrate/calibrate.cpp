@@ -131,7 +131,9 @@ void add_calibrate_command(CLI::App& program, Status& status) {
       ->capture_default_str();
   command->add_option("--space", o->calibrate.space, "post-rope or pre-rope")
       ->capture_default_str();
-  command->add_option("--centring", o->calibrate.centring, "Keys: none, mean, rotary; default: rotary where it can be decoded")
+  command
+      ->add_option("--centring", o->calibrate.centring,
+                   "Keys: none, mean, rotary; default: rotary where it can be decoded")
       ->capture_default_str();
   command->add_flag("--joint", o->calibrate.joint, "One basis over the KV heads of a layer");
   command

@@ -13,6 +13,8 @@ TileStore::TileStore(std::vector<TileShape> heads, int page_tokens)
     head_offset_.push_back(page_bytes_);
     page_bytes_ += round_up(head.bytes() * (page_tokens_ / kTileTokens), 64);
   }
+  // A layer of which nothing is stored has pages all the same, so that runs point somewhere.
+  page_bytes_ = std::max<int64_t>(page_bytes_, 64);
 }
 
 TileStore TileStore::ring(std::vector<TileShape> heads, int n_tokens) {

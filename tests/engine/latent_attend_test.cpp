@@ -196,6 +196,20 @@ TEST_P(LatentAttend, DoesNotDependOnTheThreads) {
   EXPECT_EQ(run(4, four), out);
 }
 
+// The smallest budgets store nothing of a layer: what is left is the mean, and exact tokens.
+TEST_P(LatentAttend, NothingStoredGivesTheMean) {
+  auto code = std::make_shared<LatentCode>(*random_code());
+  for (std::vector<LatentSideCode>* sides : {&code->k, &code->v}) {
+    for (LatentSideCode& side : *sides) side.widths.clear(), side.steps.clear();
+  }
+  code_ = code;
+  KvCache cache = make_cache();
+  const std::vector<float> out = run(2, cache);
+  for (const float x : out) ASSERT_TRUE(std::isfinite(x));
+  if (GetParam() != std::pair{0, 0}) return;
+  for (const float x : out) ASSERT_NEAR(x, 1.0f, 1e-6f);  // the mean of random_side's values
+}
+
 INSTANTIATE_TEST_SUITE_P(Exact, LatentAttend,
                          ::testing::Values(std::pair{0, 0}, std::pair{4, 0}, std::pair{0, 8},
                                            std::pair{4, 32}));

@@ -2,7 +2,7 @@
 MODEL  ?= smollm2-135m
 PROMPT ?= What is the capital of France?
 JOBS   ?= $(shell nproc)
-# Options of `lowkey calibrate` and `lowkey compare`, e.g. CALIBRATE="--text FILE" COMPARE="-f FILE".
+# Options of `lowkey calibrate` and `lowkey compare`, e.g. CALIBRATE="--text F" COMPARE="-f F".
 CALIBRATE ?=
 COMPARE   ?=
 SOURCES = $(shell git ls-files '*.h' '*.cpp')

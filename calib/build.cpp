@@ -76,6 +76,9 @@ void for_each_side(File& file, const Body& body) {
   }
 }
 
+// Noise that hurts alike: variance of a score per coordinate, share of a value's own.
+constexpr double kScoreNoise = 0.004, kValueNoise = 0.05;
+
 double importance_of(const HeadBasis& head, size_t i) {
   return double(head.costs[i]) * double(head.variances[i]);
 }
@@ -173,11 +176,12 @@ double expected_error(const SideBasis& side) {
   return error;
 }
 
-void set_equal_sensitivities(BasisFile& file) {
-  for_each_side(file, [](SideBasis& side) {
-    const double total = total_importance(side);
-    side.sensitivity = total > 0 ? 1.0 / total : 0.0;
-  });
+void set_prior_sensitivities(BasisFile& file) {
+  const double d = file.head_dim, n_heads = file.n_kv_heads;
+  for (models::LayerBasis& layer : file.layers) {
+    layer.k.sensitivity = 1.0 / (d * kScoreNoise);
+    layer.v.sensitivity = n_heads * d / (std::max(total_importance(layer.v), 1e-30) * kValueNoise);
+  }
 }
 
 int64_t elements_per_token(const BasisFile& file) {

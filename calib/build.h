@@ -34,9 +34,9 @@ Result<models::LayerBasis> build_layer(const LayerStatistics& statistics,
 /// the side's sensitivity.
 double expected_error(const models::SideBasis& side);
 
-/// Gives every side the sensitivity that makes all sides lose the same at the same share of their
-/// total: 1 / (sum of cost * variance). To code one side coarsely before it is measured.
-void set_equal_sensitivities(models::BasisFile& file);
+/// Sensitivities before anything is measured, under which errors hurt alike: a key's error counts in
+/// absolute scores, a value's relative to what the layer adds.
+void set_prior_sensitivities(models::BasisFile& file);
 
 /// Elements of a token over all layers, heads and both sides.
 int64_t elements_per_token(const models::BasisFile& file);

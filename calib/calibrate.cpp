@@ -18,9 +18,6 @@ namespace {
 // Coarse enough that a side's divergence stands out of rounding, fine enough that it still grows
 // in proportion to the error.
 constexpr double kProbeBits = 2.0;
-// Before anything is measured: errors that hurt alike. A key's error counts in absolute scores
-// (variance per coordinate), a value's relative to what the layer adds.
-constexpr double kScoreNoise = 0.004, kValueNoise = 0.05;
 
 Status check(const CalibrateOptions& o) {
   const auto expected = [](const char* option, const char* what, const std::string& found) {
@@ -108,24 +105,6 @@ Status solve_layers(const std::vector<LayerStatistics>& statistics, const BuildO
     raise(result.solver, reports[l]);
   }
   return {};
-}
-
-double total_importance(const models::SideBasis& side) {
-  double total = 0;
-  for (const models::HeadBasis& head : side.heads) {
-    for (size_t i = 0; i < head.variances.size(); ++i) {
-      total += double(head.variances[i]) * double(head.costs[i]);
-    }
-  }
-  return total;
-}
-
-void set_prior_sensitivities(models::BasisFile& file) {
-  const double d = file.head_dim, n_heads = file.n_kv_heads;
-  for (models::LayerBasis& layer : file.layers) {
-    layer.k.sensitivity = 1.0 / (d * kScoreNoise);
-    layer.v.sensitivity = n_heads * d / (std::max(total_importance(layer.v), 1e-30) * kValueNoise);
-  }
 }
 
 /// Codes every side alike, measures what each costs alone, and keeps the price per unit of error.

@@ -30,7 +30,7 @@ models::BasisFile make_file(const char* method_name, CoordinateOrder order) {
     EXPECT_LT(report.biorthogonality, 1e-6);
     EXPECT_LT(report.residual, 1e-10);
   }
-  set_equal_sensitivities(file);
+  set_prior_sensitivities(file);
   return file;
 }
 

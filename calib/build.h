@@ -34,8 +34,8 @@ Result<models::LayerBasis> build_layer(const LayerStatistics& statistics,
 /// the side's sensitivity.
 double expected_error(const models::SideBasis& side);
 
-/// Sensitivities before anything is measured, under which errors hurt alike: a key's error counts in
-/// absolute scores, a value's relative to what the layer adds.
+/// Sensitivities before anything is measured, under which errors hurt alike: a key's error counts
+/// in absolute scores, a value's relative to what the layer adds.
 void set_prior_sensitivities(models::BasisFile& file);
 
 /// Elements of a token over all layers, heads and both sides.

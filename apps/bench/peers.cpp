@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "apps/bench/record.h"
 #include "apps/models_get/child.h"
 #include "apps/models_get/models_get.h"
 
@@ -93,12 +94,7 @@ Row join_peer_runs(const std::vector<Row>& runs, const Row& ours) {
     const auto theirs = runs.front().find(name);
     row[name] = theirs == runs.front().end() ? Row(nullptr) : *theirs;
   }
-  row["avg_ns"] = mean(ns);
-  row["stddev_ns"] = standard_deviation(ns);
-  row["avg_ts"] = mean(ts);
-  row["stddev_ts"] = standard_deviation(ts);
-  row["samples_ns"] = ns;
-  row["samples_ts"] = ts;
+  add_samples(row, ns, ts);
   row["backend"] = "llama.cpp";
   row["cache"] = runs.front().value("type_k", std::string());
   row["batch"] = 1;

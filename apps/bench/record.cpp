@@ -67,6 +67,15 @@ std::string text_of(const Row& row, const char* field, int digits) {
 
 }  // namespace
 
+void add_samples(Row& row, const std::vector<double>& ns, const std::vector<double>& ts) {
+  row["avg_ns"] = mean(ns);
+  row["stddev_ns"] = standard_deviation(ns);
+  row["avg_ts"] = mean(ts);
+  row["stddev_ts"] = standard_deviation(ts);
+  row["samples_ns"] = ns;
+  row["samples_ts"] = ts;
+}
+
 Row record_fields(const Finished& f, const engine::Engine& engine) {
   const BenchRecord& r = f.record;
   std::vector<double> ns;
@@ -75,12 +84,7 @@ Row record_fields(const Finished& f, const engine::Engine& engine) {
   Row row;
   add_what_ran(row, engine, r);
   row["test_time"] = now_utc();
-  row["avg_ns"] = mean(ns);
-  row["stddev_ns"] = standard_deviation(ns);
-  row["avg_ts"] = mean(ts);
-  row["stddev_ts"] = standard_deviation(ts);
-  row["samples_ns"] = ns;
-  row["samples_ts"] = ts;
+  add_samples(row, ns, ts);
   row["backend"] = "lowkey";
   row["cache"] = r.cache;
   row["batch"] = r.test.batch;

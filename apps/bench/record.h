@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "apps/bench/forecast.h"
 #include "apps/bench/rows.h"
@@ -16,6 +17,9 @@ struct Finished {
   bool has_forecast = false;
   std::map<std::string, double> peer_ratios;  // ours / theirs by their cache: median over rounds
 };
+
+/// Mean, deviation and samples of a test's repetitions, in llama-bench's fields.
+void add_samples(Row& row, const std::vector<double>& ns, const std::vector<double>& ts);
 
 Row record_fields(const Finished& finished, const engine::Engine& engine);
 

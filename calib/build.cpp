@@ -16,12 +16,9 @@ using models::SideBasis;
 
 /// Places of coordinates in storage.
 std::vector<Eigen::Index> storage_order(const Basis& basis, CoordinateOrder order) {
+  if (order == CoordinateOrder::kImportance) return by_importance(basis);
   std::vector<Eigen::Index> places(size_t(basis.variances.size()));
   std::iota(places.begin(), places.end(), Eigen::Index{0});
-  if (order == CoordinateOrder::kMethod) return places;
-  const Vector importance = basis.variances.cwiseProduct(basis.costs);
-  std::ranges::stable_sort(
-      places, [&](Eigen::Index a, Eigen::Index b) { return importance(a) > importance(b); });
   return places;
 }
 

@@ -212,16 +212,14 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
   LK_RETURN_IF_ERROR(
       solve_layers(statistics, build_options(engine, o, *method), o.n_threads, result));
   models::BasisFile& file = result.file;
+  if (!is_rank_only(o)) LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
+  LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
   if (o.rank_k > 0 || o.rank_v > 0) {
-    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
     LK_RETURN_IF_ERROR(assign_ranks(file, o.rank_k > 0 ? o.rank_k : file.head_dim,
                                     o.rank_v > 0 ? o.rank_v : file.head_dim));
   } else if (o.keep > 0) {
-    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
     LK_RETURN_IF_ERROR(assign_keep(file, o.keep));
   } else {
-    LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
-    LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
     LK_RETURN_IF_ERROR(reallocate(file, o.bits));
   }
   for (const models::LayerBasis& layer : file.layers) {

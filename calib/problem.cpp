@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 #include <utility>
 
@@ -125,11 +124,7 @@ Matrix rotation_of_phase(const Vector& mu, const Rotary& rotary) {
 
 std::vector<int> cheap_pairs(const Basis& basis, const Rotary& rotary, double bits) {
   const Eigen::Index d = basis.encoder.rows(), n_stored = 3 * d / 4;
-  std::vector<Eigen::Index> order(static_cast<size_t>(d));
-  std::iota(order.begin(), order.end(), Eigen::Index{0});
-  const Vector importance = basis.variances.cwiseProduct(basis.costs);
-  std::ranges::stable_sort(
-      order, [&](Eigen::Index x, Eigen::Index y) { return importance(x) > importance(y); });
+  const std::vector<Eigen::Index> order = by_importance(basis);
   std::vector<int> cheap;
   for (int i = 0; i < rotary.n_fast; ++i) {
     const auto [a, b] = pair_of(rotary, i);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/half.h"
+#include "engine/kv/load_basis.h"
 #include "simd/latent_tile.h"
 
 namespace lowkey::calib {
@@ -40,14 +41,6 @@ struct Projections {
   std::vector<float> encoder_t, decoder_t;
 };
 
-std::vector<float> transposed(const std::vector<float>& m, int d) {
-  std::vector<float> t(m.size());
-  for (int i = 0; i < d; ++i) {
-    for (int j = 0; j < d; ++j) t[size_t(j * d + i)] = m[size_t(i * d + j)];
-  }
-  return t;
-}
-
 class Simulator {
  public:
   Simulator(const engine::Engine& engine, std::shared_ptr<const BasisFile> file,
@@ -56,8 +49,8 @@ class Simulator {
     for (const models::LayerBasis& layer : file_->layers) {
       for (const models::SideBasis* side : {&layer.k, &layer.v}) {
         for (const HeadBasis& head : side->heads) {
-          projections_.push_back(
-              {transposed(head.encoder, head.d()), transposed(head.decoder, head.d())});
+          projections_.push_back({engine::transposed(head.encoder, head.d()),
+                                  engine::transposed(head.decoder, head.d())});
         }
       }
     }

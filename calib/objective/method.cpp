@@ -1,5 +1,8 @@
 #include "calib/objective/method.h"
 
+#include <algorithm>
+#include <numeric>
+
 namespace lowkey::calib {
 namespace {
 
@@ -26,6 +29,15 @@ Result<const Method*> find_method(std::string_view name) {
   }
   return make_error(ErrorCode::kInvalidArgument, "method",
                     "expected one of " + known + ", found '" + std::string(name) + "'");
+}
+
+std::vector<Eigen::Index> by_importance(const Basis& basis) {
+  std::vector<Eigen::Index> order(size_t(basis.variances.size()));
+  std::iota(order.begin(), order.end(), Eigen::Index{0});
+  const Vector importance = basis.variances.cwiseProduct(basis.costs);
+  std::ranges::stable_sort(
+      order, [&](Eigen::Index a, Eigen::Index b) { return importance(a) > importance(b); });
+  return order;
 }
 
 void complete_basis(const Problem& problem, Basis& basis) {

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "calib/solve/types.h"
@@ -58,6 +59,9 @@ std::span<const Method> all_methods();
 
 /// Unknown names are an error that lists the known ones.
 Result<const Method*> find_method(std::string_view name);
+
+/// Coordinates by falling variance * cost; of equal ones the earlier first.
+std::vector<Eigen::Index> by_importance(const Basis& basis);
 
 /// Completes a basis whose encoder and decoder are set: means, variances, costs, biorthogonality.
 void complete_basis(const Problem& problem, Basis& basis);

@@ -11,8 +11,8 @@
 namespace lowkey::engine {
 
 constexpr int kQueryTokens = 32;  // tokens of a query block
-constexpr int kSplitTokens =
-    1024;  // cached tokens per split when one block of queries stands alone
+// Cached tokens per split when one block of queries stands alone.
+constexpr int kSplitTokens = 1024;
 
 struct AttendTask {
   int head = 0;            // KV head

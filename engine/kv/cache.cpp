@@ -87,7 +87,7 @@ Result<KvCache> KvCache::create(const models::ModelConfig& config, const CacheSp
     cache.layers_.push_back(std::move(layer));
   }
   if (spec.n_window > 0) cache.block_ = TileStore::ring(exact, n_batch + kTileTokens);
-  if (spec.codec || spec.latent) {
+  if (spec.codec || (cache.latent_space_ && cache.latent_space_->mean_turns())) {
     const int64_t n = int64_t{2} * n_batch * config.n_kv_heads * config.head_dim;
     LK_ASSIGN(cache.coded_rows_, Buffer<float>::allocate(n, "rows to be coded"));
   }

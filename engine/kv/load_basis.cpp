@@ -12,14 +12,6 @@ Error unsupported(const std::string& what) {
   return make_error(ErrorCode::kUnsupported, "basis", what);
 }
 
-std::vector<float> transposed(const std::vector<float>& m, int d) {
-  std::vector<float> t(m.size());
-  for (int i = 0; i < d; ++i) {
-    for (int j = 0; j < d; ++j) t[size_t(j * d + i)] = m[size_t(i * d + j)];
-  }
-  return t;
-}
-
 Result<LatentSideCode> side_code(const models::HeadBasis& head) {
   LatentSideCode code;
   code.d = head.d();
@@ -72,6 +64,14 @@ Status check_dimensions(const models::BasisFile& file, const models::ModelConfig
 }
 
 }  // namespace
+
+std::vector<float> transposed(const std::vector<float>& m, int d) {
+  std::vector<float> t(m.size());
+  for (int i = 0; i < d; ++i) {
+    for (int j = 0; j < d; ++j) t[size_t(j * d + i)] = m[size_t(i * d + j)];
+  }
+  return t;
+}
 
 Result<std::shared_ptr<const LatentCode>> latent_code(const models::BasisFile& file,
                                                       const models::ModelConfig& config) {

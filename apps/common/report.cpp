@@ -24,7 +24,7 @@ std::string describe_run(const engine::GenerateResult& r, const engine::KvCache&
       "prompt {} tokens {:.1f}/s, generated {} tokens {:.1f}/s, KV cache {} ({:.0f} B/token, {}){}",
       r.n_prompt, rate(r.n_prompt, r.prompt_seconds), r.tokens.size(),
       rate(n_steps, r.decode_seconds), format_bytes(double(cache.used_bytes())),
-      cache.layout().coded_bytes_per_token, engine::cache_name(cache.spec()),
+      cache.bytes_per_token(), engine::cache_name(cache.spec()),
       r.context_full ? "; the context is full, a larger -c makes room" : "");
 }
 
@@ -35,8 +35,8 @@ nlohmann::json run_fields(const engine::GenerateResult& r, const engine::KvCache
           {"prompt_tokens_per_second", rate(r.n_prompt, r.prompt_seconds)},
           {"generated_tokens_per_second", rate(n_steps, r.decode_seconds)},
           {"cache", engine::cache_name(cache.spec())},
-          {"kv_bytes_per_token", cache.layout().coded_bytes_per_token},
-          {"bits_per_element", cache.layout().bits_per_element()},
+          {"kv_bytes_per_token", cache.bytes_per_token()},
+          {"bits_per_element", cache.bits_per_element()},
           {"kv_bytes_total", cache.used_bytes()},
           {"context_full", r.context_full}};
 }

@@ -49,6 +49,10 @@ Result<engine::PerplexityOptions> evaluation_options(const Options& o, const eng
   return options;
 }
 
+double bits_per_element(const engine::PerplexityResult& r, const engine::KvLayout& layout) {
+  return 8.0 * r.kv_bytes_per_token / double(layout.n_elements);
+}
+
 nlohmann::json fields(const Options& o, const engine::PerplexityOptions& options,
                       const engine::PerplexityResult& r, const engine::KvLayout& layout) {
   nlohmann::json json = {{"ppl", r.ppl},
@@ -57,8 +61,9 @@ nlohmann::json fields(const Options& o, const engine::PerplexityOptions& options
                          {"n_ctx", options.n_context},
                          {"n_scored", r.n_scored},
                          {"cache", engine::cache_name(options.cache)},
-                         {"kv_bytes_per_token", layout.coded_bytes_per_token},
-                         {"bits_per_element", layout.bits_per_element()},
+                         {"kv_bytes_per_token", r.kv_bytes_per_token},
+                         {"bits_per_element", bits_per_element(r, layout)},
+                         {"outliers", r.n_outliers},
                          {"exact_tokens", r.exact_tokens},
                          {"kv_bytes_total", r.kv_bytes_total},
                          {"seconds", r.seconds}};
@@ -80,7 +85,7 @@ nlohmann::json fields(const Options& o, const engine::PerplexityOptions& options
 void print_text(const engine::PerplexityResult& r, const engine::KvLayout& layout) {
   fmt::print("Final estimate: PPL = {:.4f} +/- {:.5f}\n", r.ppl, r.ppl_stderr);
   fmt::print("KV cache: {:.0f} bytes/token, {:.3f} bits/element, {} tokens exact\n",
-             layout.coded_bytes_per_token, layout.bits_per_element(), r.exact_tokens);
+             r.kv_bytes_per_token, bits_per_element(r, layout), r.exact_tokens);
   if (!r.divergence) return;
   const engine::Divergence& d = *r.divergence;
   fmt::print("Against the f32 cache (PPL {:.4f}):\n", d.baseline_ppl);

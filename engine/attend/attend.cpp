@@ -47,6 +47,7 @@ class Worker {
     scan(task, cache_.coded(layer_), task.coded, [&](int64_t m) {
       return Range{n_sinks, cache_.recent_begin(m)};
     });
+    if (task.with_exact) scan_outliers(task);
     if (!task.with_exact || cache_.spec().n_window == 0) return;
     const int64_t last = task.positions.end, own = cache_.block_begin();
     scan(task, cache_.recent(layer_), {0, std::min(last, own)}, [&](int64_t m) {
@@ -96,7 +97,7 @@ class Worker {
     runs_.clear();
     int64_t first = 0;
     for (int64_t at = begin; at < end;) {
-      const auto piece = source.store->piece(task.head, at, end);
+      const auto piece = source.store->piece(source.one_head ? 0 : task.head, at, end);
       if (runs_.empty()) first = piece.first;
       runs_.push_back(piece.run);
       at = piece.end;
@@ -106,6 +107,16 @@ class Worker {
       begin = at;
     }
     if (!runs_.empty()) see(task, source, {first, begin, end}, visible);
+  }
+
+  /// Outliers lie by slot: what a query sees of them it sees instead of their codes.
+  void scan_outliers(const AttendTask& task) {
+    const auto seen = [&](int64_t m) {
+      return cache_.outliers(layer_, task.head, cache_.n_sinks(), cache_.recent_begin(m));
+    };
+    const KvCache::Outliers all = seen(task.positions.end - 1);
+    if (all.slots.size() == 0) return;
+    scan(task, all.source, all.slots, [&](int64_t m) { return seen(m).slots; });
   }
 
   /// Tokens [begin, end) of a source, which `runs_` hold from position `first` on.

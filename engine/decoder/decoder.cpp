@@ -40,6 +40,9 @@ Result<Decoder::Step> Decoder::begin(const Context& context, RopeTable& rope,
   int64_t end = 0;
   for (const SequenceRows& sequence : scratch.sequences) {
     const int64_t first = sequence.cache->n_tokens(), n = sequence.rows.size();
+    if (sequence.cache->overflows(int(n))) {
+      LK_RETURN_IF_ERROR(sequence.cache->code_all(context, rope));
+    }
     LK_RETURN_IF_ERROR(sequence.cache->begin_block(int(n)));
     for (int64_t i = 0; i < n; ++i) scratch.positions.push_back(first + i);
     end = std::max(end, first + n);

@@ -58,7 +58,7 @@ class Evaluation {
   }
 
   const std::vector<float>& nll() const { return nll_; }
-  int64_t kv_bytes() const { return chosen_.cache().used_bytes(); }
+  const KvCache& cache() const { return chosen_.cache(); }
 
   Divergence divergence() const {
     Divergence d;
@@ -189,6 +189,8 @@ Result<PerplexityResult> perplexity(const Engine& engine, std::span<const int32_
     std::vector<int32_t> copy(chunk.begin(), chunk.end());
     if (options.bos) copy[0] = *options.bos;
     LK_RETURN_IF_ERROR(evaluation.chunk(copy));
+    result.kv_bytes_per_token += evaluation.cache().bytes_per_token() / result.n_chunks;
+    result.n_outliers += evaluation.cache().n_outliers();
     const double ppl = estimate_perplexity(evaluation.nll()).ppl;
     if (options.progress && !options.progress(c + 1, result.n_chunks, ppl)) {
       return make_error(ErrorCode::kCancelled, "perplexity", "stopped");
@@ -201,7 +203,7 @@ Result<PerplexityResult> perplexity(const Engine& engine, std::span<const int32_
   result.n_scored = int64_t(result.nll.size());
   if (options.baseline) result.divergence = evaluation.divergence();
   result.exact_tokens = options.cache.n_sinks + options.cache.n_window;
-  result.kv_bytes_total = evaluation.kv_bytes();
+  result.kv_bytes_total = evaluation.cache().used_bytes();
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

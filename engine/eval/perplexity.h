@@ -41,8 +41,10 @@ struct PerplexityResult {
   int64_t n_scored = 0;
   std::vector<float> nll;  // [n_scored], nats, in order
   std::optional<Divergence> divergence;
-  int64_t exact_tokens = 0;    // sinks and window of a full chunk
-  int64_t kv_bytes_total = 0;  // at the end of a chunk
+  int64_t exact_tokens = 0;       // sinks and window of a full chunk
+  int64_t kv_bytes_total = 0;     // at the end of a chunk
+  double kv_bytes_per_token = 0;  // then, mean over chunks; without sinks and window
+  int64_t n_outliers = 0;  // over layers, KV heads and chunks: kept exact because of their gain
   double seconds = 0;
 };
 

@@ -27,6 +27,15 @@ Status check(const models::ModelConfig& config, const CacheSpec& spec) {
     return make_error(ErrorCode::kUnsupported, "--cache " + cache_name(spec),
                       "expected a head size that is a power of two, found " + d);
   }
+  if (!(spec.outliers >= 0 && spec.outliers <= 1) || (spec.outliers > 0 && !spec.latent)) {
+    return make_error(ErrorCode::kInvalidArgument, "--outliers",
+                      "expected a share from 0 to 1 of a latent cache's tokens, found " +
+                          std::to_string(spec.outliers) + " with " + cache_name(spec));
+  }
+  if (spec.lazy_bytes < 0) {
+    return make_error(ErrorCode::kInvalidArgument, "--kv-budget",
+                      "expected 0 or more bytes, found " + std::to_string(spec.lazy_bytes));
+  }
   if (spec.n_sinks < 0 || spec.n_window < 0) {
     return make_error(ErrorCode::kInvalidArgument, "--sinks, --window", "expected 0 or more");
   }
@@ -56,6 +65,10 @@ KvLayout make_layout(const models::ModelConfig& config, const CacheSpec& spec, K
   }
   layout.exact_bytes_per_token = double(n_vectors * simd::kv_row_bytes(exact, config.head_dim));
   layout.n_exact = spec.n_sinks + spec.n_window;
+  if (spec.latent && spec.outliers > 0) {
+    const double position = double(sizeof(int32_t)) * config.n_layers * config.n_kv_heads;
+    layout.outlier_bytes_per_token = spec.outliers * (layout.exact_bytes_per_token + position);
+  }
   return layout;
 }
 
@@ -77,21 +90,31 @@ Result<KvCache> KvCache::create(const models::ModelConfig& config, const CacheSp
     cache.latent_space_ = std::make_shared<const LatentSpace>(spec.latent, config.rope);
     cache.space_ = cache.latent_space_;
   }
-  const auto exact = full_shapes(cache.exact_type_, config.n_kv_heads, config.head_dim);
-  for (int l = 0; l < config.n_layers; ++l) {
-    Layer layer;
-    layer.coded = TileStore(coded_shapes(config, spec, l), kPageTokens);
-    // A few more than the window: a small block is written before its oldest query reads.
-    if (spec.n_window > 0) layer.recent = TileStore::ring(exact, spec.n_window + 2 * kTileTokens);
-    if (spec.n_sinks > 0) layer.sinks = TileStore::ring(exact, spec.n_sinks);
-    cache.layers_.push_back(std::move(layer));
+  cache.is_exact_ = spec.lazy_bytes > 0;
+  for (int l = 0; l < config.n_layers; ++l) cache.add_layer(config, l);
+  if (spec.n_window > 0) {
+    const auto exact = full_shapes(cache.exact_type_, config.n_kv_heads, config.head_dim);
+    cache.block_ = TileStore::ring(exact, n_batch + kTileTokens);
   }
-  if (spec.n_window > 0) cache.block_ = TileStore::ring(exact, n_batch + kTileTokens);
-  if (spec.codec || (cache.latent_space_ && cache.latent_space_->mean_turns())) {
+  if (cache.changes_codes()) {
     const int64_t n = int64_t{2} * n_batch * config.n_kv_heads * config.head_dim;
     LK_ASSIGN(cache.coded_rows_, Buffer<float>::allocate(n, "rows to be coded"));
   }
   return cache;
+}
+
+void KvCache::add_layer(const models::ModelConfig& config, int l) {
+  const auto exact = full_shapes(exact_type_, config.n_kv_heads, config.head_dim);
+  Layer layer;
+  layer.coded = TileStore(coded_shapes(config, spec_, l), kPageTokens);
+  if (spec_.lazy_bytes > 0) layer.full = TileStore(exact, kPageTokens);
+  // A few more than the window: a small block is written before its oldest query reads.
+  if (spec_.n_window > 0) layer.recent = TileStore::ring(exact, spec_.n_window + 2 * kTileTokens);
+  if (spec_.n_sinks > 0) layer.sinks = TileStore::ring(exact, spec_.n_sinks);
+  if (spec_.latent && spec_.outliers > 0) {
+    layer.outliers = OutlierTokens(config.n_kv_heads, exact[0], spec_.outliers, spec_.n_sinks);
+  }
+  layers_.push_back(std::move(layer));
 }
 
 Status KvCache::begin_block(int n) {
@@ -101,7 +124,11 @@ Status KvCache::begin_block(int n) {
                           std::to_string(n_tokens_ + n) + "; a larger -c makes room");
   }
   for (Layer& layer : layers_) {
-    LK_RETURN_IF_ERROR(layer.coded.prepare(n_tokens_, n_tokens_ + n));
+    TileStore& all = is_exact_ ? layer.full : layer.coded;
+    LK_RETURN_IF_ERROR(all.prepare(n_tokens_, n_tokens_ + n));
+    if (!is_exact_ && layer.outliers.enabled()) {
+      LK_RETURN_IF_ERROR(layer.outliers.prepare(n_tokens_ + n));
+    }
     LK_RETURN_IF_ERROR(layer.recent.prepare(0, 1));
     LK_RETURN_IF_ERROR(layer.sinks.prepare(0, 1));
   }
@@ -122,7 +149,34 @@ void KvCache::commit() {
 int64_t KvCache::n_retained() const { return layers_.front().recent.page_tokens() - kTileTokens; }
 
 KvCache::Source KvCache::coded(int layer) const {
+  if (is_exact_) return {&layers_[size_t(layer)].full, exact_type_, nullptr, layer};
   return {&layers_[size_t(layer)].coded, spec_.type, spec_.latent.get(), layer};
+}
+
+KvCache::Outliers KvCache::outliers(int layer, int head, int64_t begin, int64_t end) const {
+  const OutlierTokens& kept = layers_[size_t(layer)].outliers;
+  if (!kept.enabled() || kept.n(head) == 0) return {};
+  return {{&kept.store(head), exact_type_, nullptr, layer, true}, kept.slots(head, begin, end)};
+}
+
+int64_t KvCache::n_outliers() const {
+  int64_t n = 0;
+  for (const Layer& layer : layers_) n += layer.outliers.n();
+  return n;
+}
+
+double KvCache::bytes_per_token() const {
+  if (n_tokens_ == 0) return layout_.coded_bytes_per_token;
+  if (is_exact_) return layout_.exact_bytes_per_token;
+  int64_t outliers = 0;
+  for (const Layer& layer : layers_) outliers += layer.outliers.bytes();
+  return layout_.coded_bytes_per_token + double(outliers) / double(n_tokens_);
+}
+
+int64_t KvCache::used_bytes() const {
+  return int64_t(bytes_per_token() * double(n_tokens_) +
+                 layout_.exact_bytes_per_token *
+                     double(std::min(n_tokens_, layout_.n_exact)));
 }
 
 int64_t KvCache::recent_begin(int64_t position) const {
@@ -130,99 +184,14 @@ int64_t KvCache::recent_begin(int64_t position) const {
   return std::max({position - spec_.n_window + 1, exact_from_, n_sinks()});
 }
 
-MatrixView<float> KvCache::copy_rows(MatrixView<float> rows, int64_t offset) {
-  const auto copy = matrix(coded_rows_.data() + offset, rows.rows, rows.cols);
-  for (int64_t i = 0; i < rows.rows; ++i) std::copy_n(rows.row(i), rows.cols, copy.row(i));
-  return copy;
-}
-
-void KvCache::write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
-                    MatrixView<float> v) {
-  MatrixView<float> coded_k = k, coded_v = v;
-  if (spec_.codec) {
-    coded_k = copy_rows(k, 0);
-    coded_v = copy_rows(v, k.rows * k.cols);
-    spec_.codec(layer, n_tokens_, coded_k, coded_v);
-  }
-  if (space_) {
-    space_->keys(context, layer, k);
-    space_->values(context, layer, v);
-  }
-  if (latent_space_ && latent_space_->mean_turns()) {
-    coded_k = copy_rows(k, 0);
-    const int64_t n_rot = rope.n_rot();
-    latent_space_->leave_mean(context, layer,
-                              matrix<const float>(rope.row(n_tokens_), k.rows, n_rot), coded_k);
-  }
-  const Source exact{nullptr, exact_type_, nullptr, 0};
-  Layer& stores = layers_[size_t(layer)];
-  const int64_t n_first = std::min<int64_t>(n_block_, n_sinks() - n_tokens_);
-  if (n_first > 0) encode(context, exact, stores.sinks, {k, v, {0, n_first}});
-  if (spec_.n_window > 0) {
-    encode(context, exact, block_in_ring_ ? stores.recent : block_, {k, v, {0, n_block_}});
-  }
-  encode(context, coded(layer), stores.coded, {coded_k, coded_v, {0, n_block_}});
-}
-
-void KvCache::retain_recent(const Context& context, int layer, MatrixView<float> k,
-                            MatrixView<float> v) {
-  if (spec_.n_window == 0 || block_in_ring_) return;
-  const Source exact{nullptr, exact_type_, nullptr, 0};
-  const int64_t begin = std::max<int64_t>(0, n_block_ - n_retained());
-  encode(context, exact, layers_[size_t(layer)].recent, {k, v, {begin, n_block_}});
-}
-
-void KvCache::encode(const Context& context, const Source& source, TileStore& store,
-                     const Rows& block) {
-  // Whole tiles go to one thread: neighbours in a tile share bytes.
-  const Range positions{n_tokens_ + block.rows.begin, n_tokens_ + block.rows.end};
-  const int64_t first_tile = positions.begin / kTileTokens;
-  const int64_t n_tiles = (positions.end - 1) / kTileTokens - first_tile + 1;
-  context.team->parallel_for(n_tiles, 2, [&](Range tiles, int) {
-    for (int64_t tile = first_tile + tiles.begin; tile < first_tile + tiles.end; ++tile) {
-      const Range part{std::max(tile * kTileTokens, positions.begin),
-                       std::min((tile + 1) * kTileTokens, positions.end)};
-      if (source.latent) {
-        encode_latents(context, source, store, block, part);
-      } else {
-        encode_full(context, source, store, block, part);
-      }
-    }
-  });
-}
-
-void KvCache::encode_full(const Context& context, const Source& source, TileStore& store,
-                          const Rows& block, Range part) const {
-  for (int64_t p = part.begin; p < part.end; ++p) {
-    const float* k = block.k.row(p - n_tokens_);
-    const float* v = block.v.row(p - n_tokens_);
-    const int slot = int(p % kTileTokens), d = head_dim_;
-    for (int h = 0; h < n_kv_heads_; ++h) {
-      context.kernels->encode_k(source.type, k + h * d, d, slot, store.k_part(h, p));
-      context.kernels->encode_v(source.type, v + h * d, d, slot, store.v_part(h, p));
-    }
-  }
-}
-
-void KvCache::encode_latents(const Context& context, const Source& source, TileStore& store,
-                             const Rows& block, Range part) const {
-  const int slot = int(part.begin % kTileTokens);
-  const auto rows_of = [&](const MatrixView<float>& x, int head) {
-    const float* first = x.row(part.begin - n_tokens_) + head * head_dim_;
-    return MatrixView<const float>{first, part.size(), head_dim_, x.stride};
-  };
-  for (int h = 0; h < n_kv_heads_; ++h) {
-    const size_t i = source.latent->index(source.layer, h);
-    context.kernels->latent_encode_k(source.latent->k[i].plan(), rows_of(block.k, h), slot,
-                                     store.k_part(h, part.begin));
-    context.kernels->latent_encode_v(source.latent->v[i].plan(), rows_of(block.v, h), slot,
-                                     store.v_part(h, part.begin));
-  }
-}
-
 void KvCache::truncate(int64_t n) {
   n_tokens_ = std::min(n_tokens_, std::max<int64_t>(n, 0));
-  for (Layer& layer : layers_) layer.coded.truncate(n_tokens_);
+  for (Layer& layer : layers_) {
+    layer.coded.truncate(n_tokens_);
+    layer.full.truncate(n_tokens_);
+    if (layer.outliers.enabled()) layer.outliers.truncate(n_tokens_);
+  }
+  if (n_tokens_ == 0) is_exact_ = spec_.lazy_bytes > 0;
   // What follows is written anew, exact copies included.
   exact_from_ = std::min(exact_from_, n_tokens_);
 }
@@ -243,6 +212,7 @@ Result<KvCache> KvCache::fork() const {
   copy.n_context_ = n_context_;
   copy.n_tokens_ = n_tokens_;
   copy.exact_from_ = exact_from_;
+  copy.is_exact_ = is_exact_;
   return copy;
 }
 

@@ -14,6 +14,7 @@
 #include "engine/decoder/rope_table.h"
 #include "engine/kv/latent_space.h"
 #include "engine/kv/layout.h"
+#include "engine/kv/outliers.h"
 #include "engine/kv/space.h"
 #include "engine/kv/spec.h"
 #include "engine/kv/tiles.h"
@@ -41,6 +42,11 @@ class KvCache {
   /// carried into the cache's space in place.
   void write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
              MatrixView<float> v);
+  /// Of a lazy cache: whether the next n tokens no longer fit in its bytes as exact ones.
+  bool overflows(int n) const;
+  /// Codes everything that a lazy cache holds exact so far; between blocks only.
+  Status code_all(const Context& context, const RopeTable& rope);
+
   /// After the layer's attention: keeps the block's last tokens of k, v (as write() left them)
   /// exact for the blocks to come.
   void retain_recent(const Context& context, int layer, MatrixView<float> k, MatrixView<float> v);
@@ -52,7 +58,13 @@ class KvCache {
   Result<KvCache> fork() const;
 
   /// Bytes that the tokens now cached take, exact copies included.
-  int64_t used_bytes() const { return layout_.total_bytes(n_tokens_); }
+  int64_t used_bytes() const;
+  /// Bytes per token as cached now: codes and outliers, without sinks and window. Of an empty cache
+  /// what the codes will take.
+  double bytes_per_token() const;
+  double bits_per_element() const { return 8.0 * bytes_per_token() / double(layout_.n_elements); }
+  /// Tokens kept exact because of their gain, over all layers and heads.
+  int64_t n_outliers() const;
 
   // What attention reads (engine/attend).
   struct Source {
@@ -60,8 +72,15 @@ class KvCache {
     simd::KvType type;
     const LatentCode* latent;  // set: the tiles are latent, of this layer; `type` is unused
     int layer;
+    bool one_head = false;  // the store holds the head in question only
   };
   Source coded(int layer) const;
+  /// Exact copies of tokens of coded() whose codes are hidden; the store holds one head.
+  struct Outliers {
+    Source source;
+    Range slots;
+  };
+  Outliers outliers(int layer, int head, int64_t begin, int64_t end) const;
   Source sinks(int layer) const {
     return {&layers_[size_t(layer)].sinks, exact_type_, nullptr, layer};
   }
@@ -81,11 +100,22 @@ class KvCache {
  private:
   struct Layer {
     TileStore coded, sinks, recent;
+    TileStore full;  // of a lazy cache that is still exact: all tokens
+    OutlierTokens outliers;
   };
   struct Rows {
-    MatrixView<float> k, v;  // of the block
+    MatrixView<float> k, v;  // in the cache's space
+    int64_t first;           // position of row 0
     Range rows;              // which of them
   };
+  void add_layer(const models::ModelConfig& config, int layer);
+  /// Codes rows and keeps their outliers.
+  void write_codes(const Context& context, int layer, const RopeTable& rope, const Rows& block);
+  void keep_outliers(const Context& context, int layer, const Rows& block);
+  /// Whether codes are made of something else than what exact copies hold.
+  bool changes_codes() const {
+    return spec_.codec || (latent_space_ && latent_space_->mean_turns());
+  }
   /// A copy of `rows` in coded_rows_, at `offset`.
   MatrixView<float> copy_rows(MatrixView<float> rows, int64_t offset);
   void encode(const Context& context, const Source& source, TileStore& store, const Rows& block);
@@ -113,6 +143,7 @@ class KvCache {
   int n_block_ = 0;
   bool block_in_ring_ = true;
   int64_t exact_from_ = 0;  // older recent tokens were overwritten in the ring
+  bool is_exact_ = false;   // lazy, and not yet coded
 };
 
 }  // namespace lowkey::engine

@@ -30,6 +30,12 @@ struct CacheSpec {
   double codec_bits_k = 0.0;  // bits per element that the codec stands for
   double codec_bits_v = 0.0;
 
+  /// Of a latent cache: most tokens of a head, as a share of all, that are kept exact because their
+  /// gain is far above the usual (engine/kv/outliers.h).
+  double outliers = 0.0;
+  /// > 0: everything is kept exact until that would take more bytes than this, then coded.
+  int64_t lazy_bytes = 0;
+
   bool keeps_exact() const { return n_sinks > 0 || n_window > 0; }
 };
 

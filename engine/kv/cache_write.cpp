@@ -1,0 +1,166 @@
+// Into the cache: exact copies, codes, and the outliers among them.
+#include <algorithm>
+
+#include "engine/kv/cache.h"
+#include "engine/kv/read_exact.h"
+
+namespace lowkey::engine {
+
+using simd::kTileTokens;
+
+MatrixView<float> KvCache::copy_rows(MatrixView<float> rows, int64_t offset) {
+  const auto copy = matrix(coded_rows_.data() + offset, rows.rows, rows.cols);
+  for (int64_t i = 0; i < rows.rows; ++i) std::copy_n(rows.row(i), rows.cols, copy.row(i));
+  return copy;
+}
+
+void KvCache::write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
+                    MatrixView<float> v) {
+  if (space_) {
+    space_->keys(context, layer, k);
+    space_->values(context, layer, v);
+  }
+  const Source exact{nullptr, exact_type_, nullptr, 0};
+  Layer& stores = layers_[size_t(layer)];
+  const Rows block{k, v, n_tokens_, {0, n_block_}};
+  const int64_t n_first = std::min<int64_t>(n_block_, n_sinks() - n_tokens_);
+  if (n_first > 0) encode(context, exact, stores.sinks, {k, v, n_tokens_, {0, n_first}});
+  if (spec_.n_window > 0) encode(context, exact, block_in_ring_ ? stores.recent : block_, block);
+  if (is_exact_) {
+    encode(context, exact, stores.full, block);
+  } else {
+    write_codes(context, layer, rope, block);
+  }
+}
+
+void KvCache::write_codes(const Context& context, int layer, const RopeTable& rope,
+                          const Rows& block) {
+  MatrixView<float> k = block.k, v = block.v;
+  if (changes_codes()) k = copy_rows(k, 0);
+  if (spec_.codec) {
+    v = copy_rows(v, k.rows * k.cols);
+    spec_.codec(layer, block.first, k, v);
+  }
+  if (latent_space_ && latent_space_->mean_turns()) {
+    latent_space_->leave_mean(context, layer,
+                              matrix<const float>(rope.row(block.first), k.rows, rope.n_rot()), k);
+  }
+  Layer& stores = layers_[size_t(layer)];
+  const Source codes{&stores.coded, spec_.type, spec_.latent.get(), layer};
+  encode(context, codes, stores.coded, {k, v, block.first, block.rows});
+  if (stores.outliers.enabled()) keep_outliers(context, layer, block);
+}
+
+void KvCache::keep_outliers(const Context& context, int layer, const Rows& block) {
+  Layer& stores = layers_[size_t(layer)];
+  const LatentCode& code = *spec_.latent;
+  const int d = head_dim_;
+  context.team->parallel_for(n_kv_heads_, 1, [&](Range heads, int) {
+    for (int h = int(heads.begin); h < int(heads.end); ++h) {
+      // Codes without a gain byte cannot be hidden.
+      if (code.k[code.index(layer, h)].steps.empty()) continue;
+      const bool has_values = !code.v[code.index(layer, h)].steps.empty();
+      for (int64_t row = block.rows.begin; row < block.rows.end; ++row) {
+        const int64_t p = block.first + row;
+        std::byte& gain = stores.coded.k_part(h, p)[p % kTileTokens];
+        const auto of_value =
+            has_values ? uint8_t(stores.coded.v_part(h, p)[p % kTileTokens]) : uint8_t{0};
+        if (!stores.outliers.take(h, p, uint8_t(gain), of_value)) continue;
+        gain = simd::kLatentHidden;
+        const int64_t slot = stores.outliers.n(h) - 1;
+        TileStore& store = stores.outliers.store(h);
+        const int at = int(slot % kTileTokens);
+        context.kernels->encode_k(exact_type_, block.k.row(row) + h * d, d, at,
+                                  store.k_part(0, slot));
+        context.kernels->encode_v(exact_type_, block.v.row(row) + h * d, d, at,
+                                  store.v_part(0, slot));
+      }
+    }
+  });
+}
+
+bool KvCache::overflows(int n) const {
+  const double bytes = layout_.exact_bytes_per_token * double(n_tokens_ + n);
+  return is_exact_ && bytes > double(spec_.lazy_bytes);
+}
+
+Status KvCache::code_all(const Context& context, const RopeTable& rope) {
+  if (!is_exact_) return {};
+  for (Layer& layer : layers_) {
+    LK_RETURN_IF_ERROR(layer.coded.prepare(0, n_tokens_));
+    if (layer.outliers.enabled()) LK_RETURN_IF_ERROR(layer.outliers.prepare(n_tokens_));
+  }
+  const int64_t width = int64_t{n_kv_heads_} * head_dim_;
+  LK_ASSIGN(Buffer<float> rows, Buffer<float>::allocate(2 * n_batch_ * width, "rows to be coded"));
+  is_exact_ = false;
+  for (int l = 0; l < int(layers_.size()); ++l) {
+    Layer& layer = layers_[size_t(l)];
+    for (int64_t first = 0; first < n_tokens_; first += n_batch_) {
+      const int64_t n = std::min<int64_t>(n_batch_, n_tokens_ - first);
+      const Rows block{
+          matrix(rows.data(), n, width), matrix(rows.data() + n * width, n, width), first, {0, n}};
+      read_exact(layer.full, exact_type_, first, block.k, block.v, head_dim_);
+      write_codes(context, l, rope, block);
+    }
+    layer.full.truncate(0);
+  }
+  return {};
+}
+
+void KvCache::retain_recent(const Context& context, int layer, MatrixView<float> k,
+                            MatrixView<float> v) {
+  if (spec_.n_window == 0 || block_in_ring_) return;
+  const Source exact{nullptr, exact_type_, nullptr, 0};
+  const int64_t begin = std::max<int64_t>(0, n_block_ - n_retained());
+  encode(context, exact, layers_[size_t(layer)].recent, {k, v, n_tokens_, {begin, n_block_}});
+}
+
+void KvCache::encode(const Context& context, const Source& source, TileStore& store,
+                     const Rows& block) {
+  // Whole tiles go to one thread: neighbours in a tile share bytes.
+  const Range positions{block.first + block.rows.begin, block.first + block.rows.end};
+  const int64_t first_tile = positions.begin / kTileTokens;
+  const int64_t n_tiles = (positions.end - 1) / kTileTokens - first_tile + 1;
+  context.team->parallel_for(n_tiles, 2, [&](Range tiles, int) {
+    for (int64_t tile = first_tile + tiles.begin; tile < first_tile + tiles.end; ++tile) {
+      const Range part{std::max(tile * kTileTokens, positions.begin),
+                       std::min((tile + 1) * kTileTokens, positions.end)};
+      if (source.latent) {
+        encode_latents(context, source, store, block, part);
+      } else {
+        encode_full(context, source, store, block, part);
+      }
+    }
+  });
+}
+
+void KvCache::encode_full(const Context& context, const Source& source, TileStore& store,
+                          const Rows& block, Range part) const {
+  for (int64_t p = part.begin; p < part.end; ++p) {
+    const float* k = block.k.row(p - block.first);
+    const float* v = block.v.row(p - block.first);
+    const int slot = int(p % kTileTokens), d = head_dim_;
+    for (int h = 0; h < n_kv_heads_; ++h) {
+      context.kernels->encode_k(source.type, k + h * d, d, slot, store.k_part(h, p));
+      context.kernels->encode_v(source.type, v + h * d, d, slot, store.v_part(h, p));
+    }
+  }
+}
+
+void KvCache::encode_latents(const Context& context, const Source& source, TileStore& store,
+                             const Rows& block, Range part) const {
+  const int slot = int(part.begin % kTileTokens);
+  const auto rows_of = [&](const MatrixView<float>& x, int head) {
+    const float* first = x.row(part.begin - block.first) + head * head_dim_;
+    return MatrixView<const float>{first, part.size(), head_dim_, x.stride};
+  };
+  for (int h = 0; h < n_kv_heads_; ++h) {
+    const size_t i = source.latent->index(source.layer, h);
+    context.kernels->latent_encode_k(source.latent->k[i].plan(), rows_of(block.k, h), slot,
+                                     store.k_part(h, part.begin));
+    context.kernels->latent_encode_v(source.latent->v[i].plan(), rows_of(block.v, h), slot,
+                                     store.v_part(h, part.begin));
+  }
+}
+
+}  // namespace lowkey::engine

@@ -165,6 +165,7 @@ engine::CacheSpec simulated_cache(const engine::Engine& engine,
                                   std::shared_ptr<const BasisFile> file, const CodedPart& part) {
   engine::CacheSpec spec;
   spec.type = simd::KvType::kF32;
+  spec.codec_name = "latent, simulated";
   spec.codec_bits_k = bits_per_element(*file, true);
   spec.codec_bits_v = bits_per_element(*file, false);
   spec.codec = simulated_code(engine, std::move(file), part);

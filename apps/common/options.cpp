@@ -33,7 +33,10 @@ void add_engine_options(CLI::App& command, CommonOptions& o) {
 void add_cache_options(CLI::App& command, CommonOptions& o) {
   command.add_option("-c,--context", o.n_context, "Context length in tokens; 0: the default")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--cache", o.cache, "KV cache: f32 f16 bf16 q8_0 q4_0 q8_0h q4_0h")
+  command
+      .add_option("--cache", o.cache,
+                  "KV cache: f32 f16 bf16 q8_0 q4_0 q8_0h q4_0h; to compare with, simulated: "
+                  "hadamard-kNvM, N and M of 2 to 4 bits")
       ->capture_default_str();
   add_basis_options(command, o);
   command.add_option("--sinks", o.n_sinks, "First tokens kept exact")

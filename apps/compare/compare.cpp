@@ -1,6 +1,8 @@
 // `lowkey compare`: full-rank caches and latent ones side by side: size, quality, speed at depth.
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -29,13 +31,22 @@ struct Options {
   std::vector<double> bits = {3.0, 2.0};
   std::vector<int64_t> depths = {0, 2048};
   int n_gen = 16;
+  bool controls = false;
   std::string format = "text";
 };
 
 struct Candidate {
   std::string name;
   engine::CacheSpec cache;
+  bool timed = true;  // simulated codes have no kernels whose speed could be measured
 };
+
+/// The Hadamard control of at least `bits` per element, if there is one so large: a scale per block
+/// is half a bit, keys get the odd bit.
+std::string control_name(double bits) {
+  const int widths = std::clamp(int(std::ceil(2 * (bits - 0.5) - 1e-9)), 4, 8);
+  return fmt::format("hadamard-k{}v{}", widths - widths / 2, widths / 2);
+}
 
 Result<std::vector<Candidate>> candidates_of(const Options& o, const engine::Engine& engine) {
   std::vector<Candidate> all;
@@ -45,13 +56,19 @@ Result<std::vector<Candidate>> candidates_of(const Options& o, const engine::Eng
       spec.n_sinks = kSinks;
       spec.n_window = kWindow;
     }
-    all.push_back({exact ? type + " + exact" : type, spec});
+    all.push_back({exact ? type + " + exact" : type, spec, !spec.codec});
     return {};
   };
   LK_RETURN_IF_ERROR(add("f16", false));
   for (const char* type : {"q8_0h", "q4_0h"}) {
     LK_RETURN_IF_ERROR(add(type, false));
     LK_RETURN_IF_ERROR(add(type, true));
+  }
+  std::vector<std::string> controls;
+  for (const double bits : o.controls ? o.bits : std::vector<double>{}) {
+    if (std::ranges::find(controls, control_name(bits)) != controls.end()) continue;
+    controls.push_back(control_name(bits));
+    LK_RETURN_IF_ERROR(add(controls.back(), true));
   }
   for (const double bits : o.bits) {
     CommonOptions latent = o.common;
@@ -94,6 +111,10 @@ Status measure_quality(const Options& o, const engine::Engine& engine,
   row.kld_mean = result.divergence->mean;
   row.same_top = result.divergence->same_top;
   row.kv_bytes_total = result.kv_bytes_total;
+  LK_ASSIGN(const engine::KvCache probe,
+            engine::KvCache::create(engine.config(), cache, o.common.n_context, 1));
+  row.kv_bytes_per_token = probe.layout().coded_bytes_per_token;
+  row.bits_per_element = probe.layout().bits_per_element();
   return {};
 }
 
@@ -109,8 +130,8 @@ Status run(Options o) {
   }
   LK_ASSIGN(const std::vector<Candidate> candidates, candidates_of(o, *engine));
   Progress progress("comparing", "steps");
-  const int64_t n_steps = int64_t(candidates.size() * (1 + o.depths.size()));
-  int64_t done = 0;
+  int64_t n_steps = 0, done = 0;
+  for (const Candidate& c : candidates) n_steps += 1 + (c.timed ? int64_t(o.depths.size()) : 0);
   const auto step = [&] {
     if (!o.common.quiet) progress.update(++done, n_steps);
   };
@@ -120,11 +141,9 @@ Status run(Options o) {
     row.name = candidate.name;
     LK_RETURN_IF_ERROR(measure_quality(o, *engine, tokens, candidate.cache, row));
     step();
-    for (const int64_t depth : o.depths) {
+    for (const int64_t depth : candidate.timed ? o.depths : std::vector<int64_t>{}) {
       LK_ASSIGN(const BenchRecord record,
                 measure(*engine, candidate.cache, {0, o.n_gen, depth}, 3));
-      row.kv_bytes_per_token = record.kv_bytes_per_token;
-      row.bits_per_element = record.bits_per_element;
       row.tokens_per_second.push_back({depth, median(samples_ts(record))});
       step();
     }
@@ -159,6 +178,8 @@ void add_compare_command(CLI::App& program, Status& status) {
   command->add_option("--chunks", o->n_chunks, "Chunks to score")->check(CLI::PositiveNumber);
   command->add_option("-d,--depths", o->depths, "Depths of the speed test, a list")->delimiter(',');
   command->add_option("-n,--n-gen", o->n_gen, "Tokens per speed test")->check(CLI::PositiveNumber);
+  command->add_flag("--controls", o->controls,
+                    "Also fixed codes (Hadamard, simulated) of the latent budgets' bytes");
   command->add_option("--svg", o->svg, "Also write the plot to this file");
   command->add_option("-o,--output", o->format, "Format of stdout")
       ->check(CLI::IsMember({"text", "json", "svg"}));

@@ -58,6 +58,7 @@ std::string compare_svg(const std::vector<CompareRow>& rows) {
   speed.y_label = "tokens per second";
   for (const CompareRow& r : rows) {
     quality.series.push_back({r.name, {{r.kv_bytes_per_token, r.kld_mean}}, false, true});
+    if (r.tokens_per_second.empty()) continue;
     Series series{r.name, {}};
     for (const auto& [depth, rate] : r.tokens_per_second)
       series.points.push_back({double(depth), rate});

@@ -17,7 +17,8 @@ std::vector<TileShape> full_shapes(KvType type, int n_heads, int d) {
 }
 
 Status check(const models::ModelConfig& config, const CacheSpec& spec) {
-  const bool blocks = spec.type == KvType::kQ8_0 || spec.type == KvType::kQ4_0;
+  const bool blocks =
+      spec.type == KvType::kQ8_0 || spec.type == KvType::kQ4_0 || (spec.codec && spec.hadamard);
   const std::string d = std::to_string(config.head_dim);
   if (!spec.latent && blocks && config.head_dim % 32 != 0) {
     return make_error(ErrorCode::kUnsupported, "--cache " + cache_name(spec),

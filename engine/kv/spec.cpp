@@ -1,5 +1,7 @@
 #include "engine/kv/spec.h"
 
+#include "engine/kv/block_code.h"
+
 namespace lowkey::engine {
 
 namespace {
@@ -30,12 +32,15 @@ Result<CacheSpec> parse_cache_type(std::string_view name) {
     }
     names += (names.empty() ? "" : ", ") + std::string(known.name);
   }
+  if (auto control = hadamard_control(name)) return *std::move(control);
+  names += ", hadamard-k2v2 ... hadamard-k4v4";
   return make_error(ErrorCode::kInvalidArgument, "--cache",
                     "expected one of " + names + "; found '" + std::string(name) + "'");
 }
 
 std::string cache_name(const CacheSpec& spec) {
   if (spec.latent) return "latent";
+  if (!spec.codec_name.empty()) return spec.codec_name;
   for (const Named& known : kTypes) {
     if (known.type == spec.type && known.hadamard == spec.hadamard) return std::string(known.name);
   }

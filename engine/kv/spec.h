@@ -15,7 +15,8 @@ namespace lowkey::engine {
 struct LatentCode;  // engine/kv/latent_code.h
 
 /// What a research code would give back for keys and values of some tokens of one layer, in place.
-/// k, v: [n_tokens, n_kv_heads * head_dim], k after RoPE; `first` is the position of row 0.
+/// k, v: [n_tokens, n_kv_heads * head_dim], k after RoPE, in the cache's space (turned heads with
+/// `hadamard`); `first` is the position of row 0.
 using RowCodec =
     std::function<void(int layer, int64_t first, MatrixView<float> k, MatrixView<float> v)>;
 
@@ -26,7 +27,8 @@ struct CacheSpec {
   int n_window = 0;       // most recent tokens, kept exact; the current token counts
 
   std::shared_ptr<const LatentCode> latent;  // set: coded tokens are latents, `type` is unused
-  RowCodec codec;             // set: coded tokens pass through it before they are stored as `type`
+  RowCodec codec;  // set: coded tokens pass through it before they are stored as `type`
+  std::string codec_name;
   double codec_bits_k = 0.0;  // bits per element that the codec stands for
   double codec_bits_v = 0.0;
 
@@ -39,7 +41,8 @@ struct CacheSpec {
   bool keeps_exact() const { return n_sinks > 0 || n_window > 0; }
 };
 
-/// "f32", "f16", "bf16", "q8_0", "q4_0", "q8_0h", "q4_0h"; an unknown name lists them.
+/// "f32", "f16", "bf16", "q8_0", "q4_0", "q8_0h", "q4_0h", and the controls "hadamard-k2v2" to
+/// "hadamard-k4v4" (block_code.h); an unknown name lists them.
 Result<CacheSpec> parse_cache_type(std::string_view name);
 
 std::string cache_name(const CacheSpec& spec);

@@ -167,7 +167,9 @@ TEST(KvCache, UnfitSpecsAreErrors) {
   EXPECT_FALSE(KvCache::create(config, cache_spec("q4_0h"), 20, 16).ok());
   const auto unknown = parse_cache_type("q5_0");
   ASSERT_FALSE(unknown.ok());
-  EXPECT_NE(unknown.error().message().find("q8_0h, q4_0h; found 'q5_0'"), std::string::npos);
+  EXPECT_NE(unknown.error().message().find("q8_0h, q4_0h, hadamard-k2v2 ... hadamard-k4v4; found "
+                                           "'q5_0'"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -3,8 +3,11 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "apps/commands.h"
 
@@ -21,9 +24,18 @@ void log_to_stderr() {
   spdlog::set_level(spdlog::level::warn);
 }
 
+/// The words after the program's name, last one first, as CLI11 takes them. Its short options have
+/// one letter: llama-bench's -pg becomes --pg.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (std::ranges::find(words, "bench") != words.end()) std::ranges::replace(words, "-pg", "--pg");
+  std::ranges::reverse(words);
+  return words;
+}
+
 int parse(CLI::App& program, int argc, char** argv) {
   try {
-    program.parse(argc, argv);
+    program.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {
     const bool asked_for_text = error.get_exit_code() == 0;  // --help, --version
     const int code = program.exit(error, asked_for_text ? std::cout : std::cerr, std::cerr);

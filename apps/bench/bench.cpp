@@ -76,8 +76,8 @@ class BenchRun {
     for (const Lane& lane : lanes_) {
       plotted_.lanes.push_back({lane.cache.name, lane.subject, lane.machine});
     }
-    const size_t n_tests =
-        o_.n_depth.size() * o_.batch.size() * (o_.n_prompt.size() + o_.n_gen.size());
+    const size_t n_tests = o_.n_depth.size() * o_.batch.size() *
+                           (o_.n_prompt.size() + o_.n_gen.size() + o_.prompts_and_texts.size());
     n_runs_ = int64_t(n_tests * lanes_.size()) * (o_.repetitions + 1);
     return {};
   }
@@ -91,6 +91,9 @@ class BenchRun {
     for (const int64_t n : o_.n_gen) {
       if (n > 0) tests.push_back({0, n, depth, batch});
     }
+    for (const auto& [n_prompt, n_gen] : o_.prompts_and_texts) {
+      tests.push_back({n_prompt, n_gen, depth, batch});
+    }
     int64_t longest = 0;
     for (const BenchTest& t : tests) longest = std::max(longest, t.n_prompt + t.n_gen);
     if (batch < 1 || tests.empty()) return {};
@@ -100,7 +103,8 @@ class BenchRun {
             std::to_string(done) + " of " + std::to_string(total));
       };
       LK_ASSIGN(BenchCase bench,
-                BenchCase::open(engine_, lane.cache.spec, tests.front(), longest, filled));
+                BenchCase::open(engine_, lane.cache.spec, tests.front(),
+                                {longest, o_.common.low_memory ? 64 : 512}, filled));
       lane.bench = std::make_unique<BenchCase>(std::move(bench));
     }
     for (const BenchTest& test : tests) LK_RETURN_IF_ERROR(run_test(test));
@@ -180,7 +184,11 @@ Status check_context(const BenchOptions& o) {
   const auto largest = [](const std::vector<int64_t>& numbers) {
     return numbers.empty() ? 0 : *std::max_element(numbers.begin(), numbers.end());
   };
-  const int64_t needed = largest(o.n_depth) + std::max(largest(o.n_prompt), largest(o.n_gen));
+  int64_t longest = std::max(largest(o.n_prompt), largest(o.n_gen));
+  for (const auto& [n_prompt, n_gen] : o.prompts_and_texts) {
+    longest = std::max(longest, n_prompt + n_gen);
+  }
+  const int64_t needed = largest(o.n_depth) + longest;
   if (o.common.n_context == 0 || needed <= o.common.n_context) return {};
   return make_error(ErrorCode::kInvalidArgument, "-c",
                     "expected room for " + std::to_string(needed) + " tokens, found " +

@@ -7,12 +7,13 @@
 namespace lowkey::apps {
 
 Result<BenchCase> BenchCase::open(const engine::Engine& engine, const engine::CacheSpec& cache,
-                                  const BenchTest& test, int64_t n_longest,
+                                  const BenchTest& test, const BenchRoom& room,
                                   const std::function<void(int64_t, int64_t)>& progress) {
   BenchCase bench;
   bench.engine_ = &engine;
+  bench.n_batch_ = room.n_batch;
   for (int64_t i = 0; i < test.batch; ++i) {
-    engine::SessionOptions options{cache, test.n_depth + n_longest, 512, nullptr};
+    engine::SessionOptions options{cache, test.n_depth + room.n_longest, room.n_batch, nullptr};
     if (i > 0) options.neighbour = &bench.sessions_.front();
     LK_ASSIGN(engine::Session session, engine::Session::open(engine, options));
     LK_RETURN_IF_ERROR(session.feed(bench.random_tokens(test.n_depth)));
@@ -77,12 +78,14 @@ Result<double> BenchCase::run(const BenchTest& test) {
 
 BenchRecord start_record(const BenchCase& bench, const BenchTest& test, const std::string& cache) {
   const engine::KvLayout& layout = bench.cache().layout();
-  return {test, cache, layout.coded_bytes_per_token, layout.bits_per_element(), 0, {}};
+  return {test, cache, layout.coded_bytes_per_token, layout.bits_per_element(), 0, bench.n_batch(),
+          {}};
 }
 
 Result<BenchRecord> measure(const engine::Engine& engine, const engine::CacheSpec& cache,
-                            const BenchTest& test, int repetitions) {
-  LK_ASSIGN(BenchCase bench, BenchCase::open(engine, cache, test, test.n_prompt + test.n_gen));
+                            const BenchTest& test, int n_batch, int repetitions) {
+  LK_ASSIGN(BenchCase bench,
+            BenchCase::open(engine, cache, test, {test.n_prompt + test.n_gen, n_batch}));
   BenchRecord record = start_record(bench, test, engine::cache_name(cache));
   for (int r = 0; r <= repetitions; ++r) {
     LK_ASSIGN(const double seconds, bench.run(test));

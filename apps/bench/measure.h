@@ -22,13 +22,19 @@ struct BenchTest {
   int64_t n_tokens() const { return (n_prompt + n_gen) * batch; }
 };
 
+/// What a case has room for.
+struct BenchRoom {
+  int64_t n_longest = 0;  // tokens that the longest test adds
+  int n_batch = 512;      // tokens of a block in prefill
+};
+
 /// Sequences with one cache, filled to a depth with seeded random tokens. Tokenising and sampling
 /// are left out of what is timed, the output projection is not.
 class BenchCase {
  public:
-  /// `n_longest`: tokens that the longest test adds. `progress(done, total)` counts sequences.
+  /// `progress(done, total)` counts sequences.
   static Result<BenchCase> open(const engine::Engine& engine, const engine::CacheSpec& cache,
-                                const BenchTest& test, int64_t n_longest,
+                                const BenchTest& test, const BenchRoom& room,
                                 const std::function<void(int64_t, int64_t)>& progress = {});
 
   /// Seconds of one run, from the case's depth on.
@@ -36,6 +42,7 @@ class BenchCase {
 
   const engine::KvCache& cache() const { return sessions_.front().cache(); }
   int64_t kv_bytes_total() const;
+  int n_batch() const { return n_batch_; }
 
  private:
   std::vector<int32_t> random_tokens(int64_t n);
@@ -44,6 +51,7 @@ class BenchCase {
   const engine::Engine* engine_ = nullptr;
   std::vector<engine::Session> sessions_;
   std::unique_ptr<engine::Batch> batch_;  // where there are several
+  int n_batch_ = 512;
   std::mt19937 random_{1};
 };
 
@@ -53,12 +61,13 @@ struct BenchRecord {
   double kv_bytes_per_token = 0;
   double bits_per_element = 0;
   int64_t kv_bytes_total = 0;
+  int n_batch = 512;
   std::vector<double> seconds;  // one per repetition
 };
 
 /// Opens a case, warms up once, then times `repetitions` runs.
 Result<BenchRecord> measure(const engine::Engine& engine, const engine::CacheSpec& cache,
-                            const BenchTest& test, int repetitions);
+                            const BenchTest& test, int n_batch, int repetitions);
 
 /// What a case says about itself in a record, no runs yet.
 BenchRecord start_record(const BenchCase& bench, const BenchTest& test, const std::string& cache);

@@ -18,22 +18,27 @@ void add_numbers(CLI::App& command, const std::string& name, std::vector<int64_t
       help + ": lists 0,512, ranges 1-16*2, 0-8192+1024");
 }
 
-void add_engine_options(CLI::App& command, CommonOptions& o) {
-  command.add_option("-m,--model", o.model, "Model")->envname("LOWKEY_MODEL");
-  command.add_option("-t,--threads", o.n_threads, "Threads; 0: all CPUs");
-  command.add_option("--isa", o.isa, "Kernel set by name");
-  command.add_flag("--exact", o.exact, "Float activations");
-  command.add_flag("--fast", o.fast, "8-bit activations");
-  command.add_option("--prefill", o.prefill, "Matrix products of prefill")
-      ->check(CLI::IsMember({"auto", "integer", "bf16"}));
-  command.add_flag("-q,--quiet", o.quiet, "No progress");
-  command.add_option("--sinks", o.n_sinks, "First tokens kept exact");
-  command.add_option("--window", o.n_window, "Recent tokens kept exact");
+void add_prompt_and_text(CLI::App& command, BenchOptions& o) {
+  command.add_option_function<std::vector<std::string>>(
+      "--pg",
+      [&o](const std::vector<std::string>& texts) {
+        for (const std::string& text : texts) {
+          auto parsed = parse_numbers("-pg", text);
+          if (!parsed.ok()) throw CLI::ValidationError(parsed.error().message());
+          if (parsed->size() != 2 || parsed->at(0) < 1 || parsed->at(1) < 1) {
+            throw CLI::ValidationError("-pg: expected two lengths, as in 512,128; found " + text);
+          }
+          o.prompts_and_texts.push_back({parsed->at(0), parsed->at(1)});
+        }
+      },
+      "-pg in llama-bench: a prompt and the text after it in one test, lengths as in 512,128; may "
+      "be given several times");
 }
 
 void add_test_options(CLI::App& command, BenchOptions& o) {
   add_numbers(command, "-p,--n-prompt", o.n_prompt, "Prompt lengths");
   add_numbers(command, "-n,--n-gen", o.n_gen, "Generation lengths");
+  add_prompt_and_text(command, o);
   add_numbers(command, "-d,--n-depth", o.n_depth, "Tokens cached before the test");
   add_numbers(command, "--batch", o.batch, "Sequences decoded together");
   command.add_option("--cache", o.caches, "KV caches, a list; 'latent' is the one of -b")
@@ -75,7 +80,10 @@ void add_predict_options(CLI::App& command, BenchOptions& o) {
 }  // namespace
 
 void add_bench_options(CLI::App& command, BenchOptions& o) {
+  add_model_option(command, o.common);
+  command.get_option("--model")->required(false);  // a shape does for a forecast
   add_engine_options(command, o.common);
+  add_exact_options(command, o.common);
   add_test_options(command, o);
   add_predict_options(command, o);
 }

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/common/options.h"
@@ -13,6 +14,7 @@ namespace lowkey::apps {
 struct BenchOptions {
   CommonOptions common;
   std::vector<int64_t> n_prompt = {512}, n_gen = {128}, n_depth = {0}, batch = {1};
+  std::vector<std::pair<int64_t, int64_t>> prompts_and_texts;  // lengths, measured together
   std::vector<std::string> caches;  // empty: f16; with --predict also q8_0, q4_0 and latent
   std::vector<double> bits;         // budgets of the latent cache; empty: the basis file's own
   int repetitions = 5;

@@ -50,25 +50,13 @@ Result<Peer> Peer::find(const std::string& folder) {
 
 Result<Row> Peer::run(const std::string& model, int n_threads, const std::string& cache,
                       const BenchTest& test) const {
-  std::vector<std::string> command = {program_,
-                                      "-m",
-                                      model,
-                                      "-t",
-                                      std::to_string(n_threads),
-                                      "-r",
-                                      "1",
-                                      "-o",
-                                      "json",
-                                      "-ctk",
-                                      cache,
-                                      "-ctv",
-                                      cache,
-                                      "-p",
-                                      std::to_string(test.n_prompt),
-                                      "-n",
-                                      std::to_string(test.n_gen),
-                                      "-d",
-                                      std::to_string(test.n_depth)};
+  std::vector<std::string> command = {
+      program_, "-m",   model, "-t", std::to_string(n_threads),   "-r", "1", "-o", "json", "-ctk",
+      cache,    "-ctv", cache, "-d", std::to_string(test.n_depth)};
+  const std::string n_prompt = std::to_string(test.n_prompt), n_gen = std::to_string(test.n_gen);
+  const bool together = test.n_prompt > 0 && test.n_gen > 0;
+  command.insert(command.end(), {"-p", together ? "0" : n_prompt, "-n", together ? "0" : n_gen});
+  if (together) command.insert(command.end(), {"-pg", n_prompt + ',' + n_gen});
   if (cache != "f16" && cache != "f32" && cache != "bf16") {
     command.insert(command.end(), {"-fa", "1"});  // its quantised values need flash attention
   }

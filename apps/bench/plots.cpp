@@ -20,13 +20,17 @@ double predicted_ts(const PlotLane& lane, int64_t depth, int64_t batch) {
   return double(batch) / forecast(lane.machine, lane.subject, test).seconds;
 }
 
+bool decodes_only(const Row& row) {
+  return row.value("n_gen", 0) > 0 && row.value("n_prompt", 0) == 0;
+}
+
 /// Decode records by cache: x of the record, and its speed.
 template <class X>
 std::vector<Series> measured(const BenchPlotData& data, X x_of) {
   std::map<std::string, Series> by_cache;
   for (const Row& row : data.records) {
     double x = 0;
-    if (row.value("n_gen", 0) == 0 || !x_of(row, x)) continue;
+    if (!decodes_only(row) || !x_of(row, x)) continue;
     const std::string ours = row.value("cache", std::string());
     const std::string name =
         row.value("backend", std::string()) == "lowkey" ? ours : "llama.cpp " + ours;
@@ -86,7 +90,7 @@ LineChart roofline_chart(const BenchPlotData& data) {
   std::map<std::string, Series> by_cache;
   for (const Row& row : data.records) {
     const auto bytes = row.find("step_bytes"), speed = row.find("dram_gb_s");
-    if (row.value("n_gen", 0) == 0 || bytes == row.end() || !bytes->is_number()) continue;
+    if (!decodes_only(row) || bytes == row.end() || !bytes->is_number()) continue;
     Series& series = by_cache[row.value("cache", std::string())];
     series.line = false;
     series.points.push_back({bytes->get<double>() * 1e-6, speed->get<double>()});

@@ -49,8 +49,8 @@ void add_what_ran(Row& row, const engine::Engine& engine, const BenchRecord& r) 
   row["model_type"] = model_type(engine);
   row["model_size"] = engine.weights().bytes();
   row["model_n_params"] = int64_t(engine::n_parameters(engine.config()));
-  row["n_batch"] = 512;
-  row["n_ubatch"] = 512;
+  row["n_batch"] = r.n_batch;
+  row["n_ubatch"] = r.n_batch;
   row["n_threads"] = engine.n_threads();
   row["type_k"] = r.cache;
   row["type_v"] = r.cache;
@@ -106,6 +106,7 @@ Row record_fields(const Finished& f, const engine::Engine& engine) {
 std::string test_name(int64_t n_prompt, int64_t n_gen, int64_t n_depth, int64_t batch) {
   std::string name;
   if (n_prompt > 0) name += fmt::format("pp{}", n_prompt);
+  if (n_prompt > 0 && n_gen > 0) name += '+';
   if (n_gen > 0) name += fmt::format("tg{}", n_gen);
   if (n_depth > 0) name += fmt::format(" @ d{}", n_depth);
   return batch > 1 ? name + fmt::format(" x{}", batch) : name;

@@ -81,8 +81,11 @@ Status run(Options o) {
   LK_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_engine(o.common));
   const models::ModelConfig& config = engine->config();
   const double n_elements = 2.0 * config.n_layers * config.n_kv_heads * config.head_dim;
+  if (o.calibrate.n_positions == 0) o.calibrate.n_positions = calib::CalibrateOptions{}.n_positions;
   if (o.kv_bytes_per_token > 0) o.calibrate.bits = 8.0 * o.kv_bytes_per_token / n_elements;
   o.calibrate.n_threads = engine->n_threads();
+  if (o.common.n_sinks >= 0) o.calibrate.n_sinks = o.common.n_sinks;
+  if (o.common.n_window >= 0) o.calibrate.window = o.common.n_window;
   watch_for_stop();
   Stages stages(o.common.quiet);
   LK_ASSIGN(const std::vector<int32_t> tokens, tokens_of(o, *engine, model_path, stages));
@@ -116,11 +119,13 @@ void add_calibrate_command(CLI::App& program, Status& status) {
   CLI::App* command =
       program.add_subcommand("calibrate", "Learn a latent code for a model's KV cache");
   CommonOptions& common = o->common;
-  command->add_option("-m,--model", common.model, "Model")->required()->envname("LOWKEY_MODEL");
-  command->add_option("-t,--threads", common.n_threads, "Threads; 0: all CPUs");
-  command->add_option("--isa", common.isa, "Kernel set by name");
-  command->add_flag("-q,--quiet", common.quiet, "No progress");
-  command->add_option("--format", common.output, "Format of stdout")
+  add_model_option(*command, common);
+  add_engine_options(*command, common);
+  add_exact_options(*command, common);
+  add_cache_option(*command, common);
+  command->add_option("-b,--basis", common.basis);
+  without_effect(*command, {"--cache", "--basis", "--low-memory"});
+  command->add_option("--output,--format", common.output, "Format of stdout")
       ->check(CLI::IsMember({"text", "json"}));
   command->add_option("--text", o->text, "Text to learn from; without it the model writes its own");
   command->add_option("--tokens", o->n_tokens, "How many of its tokens")
@@ -139,7 +144,7 @@ void add_calibrate_command(CLI::App& program, Status& status) {
   command
       ->add_option("-c,--context", o->calibrate.n_positions,
                    "Positions that the keys' code must fit: the longest context to be used")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   auto* bits =
       command->add_option("--bits", o->calibrate.bits, "Mean bits per element, all counted")

@@ -1,4 +1,5 @@
 // From options to a cache.
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -14,8 +15,6 @@
 namespace lowkey::apps {
 
 namespace {
-
-constexpr int kLatentSinks = 4, kLatentWindow = 32;
 
 Result<engine::CacheSpec> latent_spec(const CommonOptions& o, const engine::Engine& engine) {
   const std::string path = o.basis == "auto" ? default_basis_path(engine.model()) : o.basis;
@@ -36,8 +35,8 @@ Result<engine::CacheSpec> latent_spec(const CommonOptions& o, const engine::Engi
                  code.error().what);
     spec = calib::simulated_cache(engine, std::make_shared<models::BasisFile>(std::move(file)));
   }
-  spec.n_sinks = kLatentSinks;
-  spec.n_window = kLatentWindow;
+  spec.n_sinks = kSinks;
+  spec.n_window = kWindow;
   return spec;
 }
 
@@ -45,6 +44,27 @@ Result<engine::CacheSpec> latent_spec(const CommonOptions& o, const engine::Engi
 
 std::string default_basis_path(const models::Model& model) {
   return default_cache_folder() + "/bases/" + models::model_hash(model).substr(0, 16) + ".lkb";
+}
+
+void offer_basis(const CommonOptions& o, const engine::Engine& engine) {
+  if (o.quiet || o.cache_given || !o.basis.empty()) return;
+  const std::string path = default_basis_path(engine.model());
+  const auto file = models::read_basis(path);
+  const auto full = engine::parse_cache_type(o.cache);
+  if (!full.ok()) return;
+  const auto cache = engine::KvCache::create(engine.config(), *full, 1, 1);
+  if (!cache.ok()) return;
+  const double full_bytes = cache->layout().coded_bytes_per_token;
+  if (file.ok()) {
+    const double n_elements = double(cache->layout().n_elements);
+    fmt::print(stderr, "-b auto would keep {:.0f} instead of {:.0f} KV bytes per token: {}\n",
+               file->bits_per_element * n_elements / 8, full_bytes, path);
+  } else {
+    fmt::print(stderr,
+               "{:.0f} KV bytes per token; `lowkey calibrate -m {}` makes a smaller cache, which "
+               "-b auto uses\n",
+               full_bytes, o.model);
+  }
 }
 
 Result<engine::CacheSpec> cache_spec(const CommonOptions& o, const engine::Engine& engine) {

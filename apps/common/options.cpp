@@ -16,6 +16,36 @@ namespace lowkey::apps {
 
 namespace {
 
+constexpr const char* kNoEffect = "Accepted by every command, without effect here";
+
+void add_cache_options(CLI::App& command, CommonOptions& o) {
+  command.add_option("-c,--context", o.n_context, "Context length in tokens; 0: the default")
+      ->check(CLI::NonNegativeNumber);
+  add_cache_option(command, o);
+  add_basis_options(command, o);
+  add_exact_options(command, o);
+}
+
+/// Scripts pass the same options to every command, also to those that have no use for them.
+void accept_other_options(CLI::App& command, CommonOptions& o) {
+  const std::vector<CLI::Option*> own = command.get_options();
+  add_engine_options(command, o);
+  add_cache_options(command, o);
+  for (CLI::Option* option : command.get_options()) {
+    if (std::find(own.begin(), own.end(), option) == own.end()) option->group(kNoEffect);
+  }
+}
+
+}  // namespace
+
+void add_model_option(CLI::App& command, CommonOptions& o) {
+  command
+      .add_option("-m,--model", o.model,
+                  "Model: a .gguf file, a folder with safetensors, or a name")
+      ->required()
+      ->envname("LOWKEY_MODEL");
+}
+
 void add_engine_options(CLI::App& command, CommonOptions& o) {
   command.add_option("-t,--threads", o.n_threads, "Threads; 0: all CPUs")
       ->check(CLI::NonNegativeNumber)
@@ -30,33 +60,14 @@ void add_engine_options(CLI::App& command, CommonOptions& o) {
   command.add_flag("-q,--quiet", o.quiet, "No progress and no timings");
 }
 
-void add_cache_options(CLI::App& command, CommonOptions& o) {
-  command.add_option("-c,--context", o.n_context, "Context length in tokens; 0: the default")
-      ->check(CLI::NonNegativeNumber);
+void add_cache_option(CLI::App& command, CommonOptions& o) {
   command
       .add_option("--cache", o.cache,
                   "KV cache: f32 f16 bf16 q8_0 q4_0 q8_0h q4_0h; to compare with, simulated: "
                   "hadamard-kNvM, N and M of 2 to 4 bits")
+      ->each([&o](const std::string&) { o.cache_given = true; })
       ->capture_default_str();
-  add_basis_options(command, o);
-  command.add_option("--sinks", o.n_sinks, "First tokens kept exact")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--window", o.n_window, "Recent tokens kept exact")
-      ->check(CLI::NonNegativeNumber);
 }
-
-/// Scripts pass the same options to every command, also to those that have no use for them.
-void accept_other_options(CLI::App& command, CommonOptions& o) {
-  const std::vector<CLI::Option*> own = command.get_options();
-  add_engine_options(command, o);
-  add_cache_options(command, o);
-  for (CLI::Option* option : command.get_options()) {
-    if (std::find(own.begin(), own.end(), option) != own.end()) continue;
-    option->group("Accepted by every command, without effect here");
-  }
-}
-
-}  // namespace
 
 void add_basis_options(CLI::App& command, CommonOptions& o) {
   command.add_option("-b,--basis", o.basis, "Latent cache: a .lkb file, or 'auto'");
@@ -64,12 +75,19 @@ void add_basis_options(CLI::App& command, CommonOptions& o) {
       ->check(CLI::PositiveNumber);
 }
 
+void add_exact_options(CLI::App& command, CommonOptions& o) {
+  command.add_option("--sinks", o.n_sinks, "First tokens kept exact")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--window", o.n_window, "Recent tokens kept exact")
+      ->check(CLI::NonNegativeNumber);
+}
+
+void without_effect(CLI::App& command, const std::vector<std::string>& names) {
+  for (const std::string& name : names) command.get_option(name)->group(kNoEffect);
+}
+
 void add_common_options(CLI::App& command, CommonOptions& o, Uses uses) {
-  command
-      .add_option("-m,--model", o.model,
-                  "Model: a .gguf file, a folder with safetensors, or a name")
-      ->required()
-      ->envname("LOWKEY_MODEL");
+  add_model_option(command, o);
   command.add_option("-o,--output", o.output, "Format of stdout")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

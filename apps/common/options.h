@@ -15,10 +15,11 @@ struct CommonOptions {
   int n_threads = 0;
   int64_t n_context = 0;  // 0: the command's own default
   std::string cache = "f16";
-  std::string basis;  // .lkb file of a latent cache, or "auto": the one in the cache folder
-  double bits = 0;    // > 0: another budget than the basis file's own
-  int n_sinks = -1;   // -1: 4 for latents, none for full-rank caches
-  int n_window = -1;  // -1: 32 for latents, none for full-rank caches
+  bool cache_given = false;  // by --cache
+  std::string basis;         // .lkb file of a latent cache, or "auto": the one in the cache folder
+  double bits = 0;           // > 0: another budget than the basis file's own
+  int n_sinks = -1;          // -1: kSinks for latents, none for full-rank caches
+  int n_window = -1;         // -1: kWindow for latents, none for full-rank caches
   std::string isa;
   bool exact = false;
   bool fast = false;
@@ -30,8 +31,18 @@ struct CommonOptions {
   bool json() const { return output == "json"; }
 };
 
-/// Adds -b and --bits.
-void add_basis_options(CLI::App& command, CommonOptions& options);
+/// Tokens that latent caches keep exact if nothing else is said: the first, and the most recent.
+constexpr int kSinks = 4, kWindow = 32;
+
+// The parts of the common options, for commands in which some mean a little more.
+void add_model_option(CLI::App& command, CommonOptions& options);    // -m
+void add_engine_options(CLI::App& command, CommonOptions& options);  // -t --isa --exact ... -q
+void add_cache_option(CLI::App& command, CommonOptions& options);    // --cache
+void add_basis_options(CLI::App& command, CommonOptions& options);   // -b --bits
+void add_exact_options(CLI::App& command, CommonOptions& options);   // --sinks --window
+
+/// Lists options as accepted by every command, without effect in this one.
+void without_effect(CLI::App& command, const std::vector<std::string>& names);
 
 enum class Uses { kModelOnly, kEngine, kCache };
 
@@ -46,6 +57,10 @@ Result<std::unique_ptr<engine::Engine>> load_engine(const CommonOptions& options
 
 /// The cache that --cache or -b, --bits, --sinks and --window describe.
 Result<engine::CacheSpec> cache_spec(const CommonOptions& options, const engine::Engine& engine);
+
+/// Where neither --cache nor -b is given: one line on stderr about the model's basis in the cache
+/// folder and what it saves, or about how to make one.
+void offer_basis(const CommonOptions& options, const engine::Engine& engine);
 
 /// Where `lowkey calibrate` puts a model's basis if it is not told: in the cache folder.
 std::string default_basis_path(const models::Model& model);

@@ -22,8 +22,6 @@ namespace lowkey::apps {
 
 namespace {
 
-constexpr int kSinks = 4, kWindow = 32;
-
 struct Options {
   CommonOptions common;
   std::string file, svg;
@@ -53,8 +51,8 @@ Result<std::vector<Candidate>> candidates_of(const Options& o, const engine::Eng
   const auto add = [&](const std::string& type, bool exact) -> Status {
     LK_ASSIGN(engine::CacheSpec spec, engine::parse_cache_type(type));
     if (exact) {
-      spec.n_sinks = kSinks;
-      spec.n_window = kWindow;
+      spec.n_sinks = o.common.n_sinks >= 0 ? o.common.n_sinks : kSinks;
+      spec.n_window = o.common.n_window >= 0 ? o.common.n_window : kWindow;
     }
     all.push_back({exact ? type + " + exact" : type, spec, !spec.codec});
     return {};
@@ -103,6 +101,7 @@ Status measure_quality(const Options& o, const engine::Engine& engine,
   options.cache = cache;
   options.n_context = o.common.n_context;
   options.n_chunks = o.n_chunks;
+  options.n_batch = o.common.low_memory ? 64 : 512;
   LK_ASSIGN(options.baseline, engine::parse_cache_type("f32"));
   options.progress = [](int, int, double) { return !stop_requested(); };
   LK_ASSIGN(const engine::PerplexityResult result, engine::perplexity(engine, tokens, options));
@@ -142,8 +141,8 @@ Status run(Options o) {
     LK_RETURN_IF_ERROR(measure_quality(o, *engine, tokens, candidate.cache, row));
     step();
     for (const int64_t depth : candidate.timed ? o.depths : std::vector<int64_t>{}) {
-      LK_ASSIGN(const BenchRecord record,
-                measure(*engine, candidate.cache, {0, o.n_gen, depth}, 3));
+      LK_ASSIGN(const BenchRecord record, measure(*engine, candidate.cache, {0, o.n_gen, depth},
+                                                  o.common.low_memory ? 64 : 512, 3));
       row.tokens_per_second.push_back({depth, median(samples_ts(record))});
       step();
     }
@@ -166,17 +165,23 @@ void add_compare_command(CLI::App& program, Status& status) {
   auto o = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("compare", "Full-rank and latent caches side by side");
   CommonOptions& common = o->common;
-  command->add_option("-m,--model", common.model, "Model")->required()->envname("LOWKEY_MODEL");
-  command->add_option("-t,--threads", common.n_threads, "Threads; 0: all CPUs");
-  command->add_option("--isa", common.isa, "Kernel set by name");
-  command->add_flag("-q,--quiet", common.quiet, "No progress");
+  add_model_option(*command, common);
+  add_engine_options(*command, common);
+  add_exact_options(*command, common);
+  add_cache_option(*command, common);
+  without_effect(*command, {"--cache"});
   command->add_option("-b,--basis", common.basis,
                       "A .lkb file; default: the one in the cache folder");
-  command->add_option("--bits", o->bits, "Budgets of the latent cache, a list")->delimiter(',');
+  command->add_option("--bits", o->bits, "Budgets of the latent cache, a list")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
   command->add_option("-f,--file", o->file, "Text to judge by; default: the model's own samples");
-  command->add_option("-c,--context", common.n_context, "Tokens per chunk");
+  command->add_option("-c,--context", common.n_context, "Tokens per chunk; 0: 1024")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--chunks", o->n_chunks, "Chunks to score")->check(CLI::PositiveNumber);
-  command->add_option("-d,--depths", o->depths, "Depths of the speed test, a list")->delimiter(',');
+  command->add_option("-d,--depths", o->depths, "Depths of the speed test, a list")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber);
   command->add_option("-n,--n-gen", o->n_gen, "Tokens per speed test")->check(CLI::PositiveNumber);
   command->add_flag("--controls", o->controls,
                     "Also fixed codes (Hadamard, simulated) of the latent budgets' bytes");

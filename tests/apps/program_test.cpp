@@ -1,12 +1,11 @@
 // The program as scripts see it: exit codes, what stdout holds, options that all commands share.
-#include "apps/program.h"
-
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
 #include "base/file_map.h"
 #include "models/basis/basis.h"
+#include "tests/apps/run_lowkey.h"
 #include "tests/support/assets.h"
 #include "tests/support/tiny_model.h"
 
@@ -14,31 +13,6 @@ namespace lowkey::apps {
 namespace {
 
 using nlohmann::json;
-using Words = std::vector<std::string>;
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-Outcome lowkey(Words words) {
-  words.insert(words.begin(), "lowkey");
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  ::testing::internal::CaptureStdout();
-  ::testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.code = run_program(int(arguments.size()), arguments.data());
-  std::fflush(stdout);
-  outcome.out = ::testing::internal::GetCapturedStdout();
-  outcome.err = ::testing::internal::GetCapturedStderr();
-  return outcome;
-}
-
-Words operator+(Words a, const Words& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 class ProgramTest : public ::testing::Test {
  protected:

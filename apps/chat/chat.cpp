@@ -103,6 +103,7 @@ Status run(const Options& o) {
   options.n_batch = o.common.low_memory ? 64 : 512;
   LK_ASSIGN(engine::Session session, engine::Session::open(*engine, options));
   Conversation conversation(o, std::move(tokenizer), std::move(session));
+  offer_basis(o.common, *engine);
   watch_for_stop();
   const bool terminal = isatty(STDIN_FILENO) != 0;
   if (terminal) std::cerr << "/reset begins anew, /exit or Ctrl-D ends.\n";

@@ -66,6 +66,7 @@ Status run(const Options& o) {
     emit(decoder.push(id));
     return !stop_requested();
   };
+  offer_basis(o.common, *engine);
   watch_for_stop();
   LK_ASSIGN(const engine::GenerateResult result, engine::generate(session, {}, prompt, options));
   emit(decoder.finish());

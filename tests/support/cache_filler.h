@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/attend/attend.h"
+#include "tests/support/plain_attention.h"
 
 namespace lowkey::testing {
 
@@ -32,14 +33,5 @@ void randomise(AttendProblem& problem, uint64_t seed);
 /// what attention gives, laid out as q.
 std::vector<float> attend_all(const engine::Context& context, const AttendProblem& problem,
                               engine::KvCache& cache, int n_batch, int n_steps);
-
-/// What a query sees of one cached token: key and value [head_dim], or nothing.
-struct SeenToken {
-  const double* key = nullptr;
-  const double* value = nullptr;
-};
-
-/// Softmax attention of one query head over `seen`, in double.
-std::vector<double> plain_attention(const float* q, const std::vector<SeenToken>& seen, int d);
 
 }  // namespace lowkey::testing

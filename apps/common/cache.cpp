@@ -77,6 +77,8 @@ Result<engine::CacheSpec> cache_spec(const CommonOptions& o, const engine::Engin
   engine::CacheSpec spec = std::move(made).value();
   if (o.n_sinks >= 0) spec.n_sinks = o.n_sinks;
   if (o.n_window >= 0) spec.n_window = o.n_window;
+  spec.outliers = o.outliers;
+  spec.lazy_bytes = o.lazy_bytes;
   return spec;
 }
 

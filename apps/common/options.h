@@ -20,6 +20,8 @@ struct CommonOptions {
   double bits = 0;           // > 0: another budget than the basis file's own
   int n_sinks = -1;          // -1: kSinks for latents, none for full-rank caches
   int n_window = -1;         // -1: kWindow for latents, none for full-rank caches
+  double outliers = 0;       // most tokens of a latent cache kept exact by their gain, as a share
+  int64_t lazy_bytes = 0;    // > 0: exact until the cache would take more than this
   std::string isa;
   bool exact = false;
   bool fast = false;

@@ -128,7 +128,7 @@ Status KvCache::begin_block(int n) {
     TileStore& all = is_exact_ ? layer.full : layer.coded;
     LK_RETURN_IF_ERROR(all.prepare(n_tokens_, n_tokens_ + n));
     if (!is_exact_ && layer.outliers.enabled()) {
-      LK_RETURN_IF_ERROR(layer.outliers.prepare(n_tokens_ + n));
+      LK_RETURN_IF_ERROR(layer.outliers.prepare(n_tokens_, n_tokens_ + n));
     }
     LK_RETURN_IF_ERROR(layer.recent.prepare(0, 1));
     LK_RETURN_IF_ERROR(layer.sinks.prepare(0, 1));
@@ -176,8 +176,7 @@ double KvCache::bytes_per_token() const {
 
 int64_t KvCache::used_bytes() const {
   return int64_t(bytes_per_token() * double(n_tokens_) +
-                 layout_.exact_bytes_per_token *
-                     double(std::min(n_tokens_, layout_.n_exact)));
+                 layout_.exact_bytes_per_token * double(std::min(n_tokens_, layout_.n_exact)));
 }
 
 int64_t KvCache::recent_begin(int64_t position) const {

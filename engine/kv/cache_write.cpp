@@ -88,7 +88,7 @@ Status KvCache::code_all(const Context& context, const RopeTable& rope) {
   if (!is_exact_) return {};
   for (Layer& layer : layers_) {
     LK_RETURN_IF_ERROR(layer.coded.prepare(0, n_tokens_));
-    if (layer.outliers.enabled()) LK_RETURN_IF_ERROR(layer.outliers.prepare(n_tokens_));
+    if (layer.outliers.enabled()) LK_RETURN_IF_ERROR(layer.outliers.prepare(0, n_tokens_));
   }
   const int64_t width = int64_t{n_kv_heads_} * head_dim_;
   LK_ASSIGN(Buffer<float> rows, Buffer<float>::allocate(2 * n_batch_ * width, "rows to be coded"));

@@ -7,11 +7,11 @@
 namespace lowkey::engine {
 
 struct KvLayout {
-  double coded_bytes_per_token = 0;  // all layers and heads; codes, scales, gains and padding
-  double exact_bytes_per_token = 0;  // of one token kept exact beside its code
-  int64_t n_exact = 0;               // sinks + window
+  double coded_bytes_per_token = 0;    // all layers and heads; codes, scales, gains and padding
+  double exact_bytes_per_token = 0;    // of one token kept exact beside its code
+  int64_t n_exact = 0;                 // sinks + window
   double outlier_bytes_per_token = 0;  // most that tokens kept exact by their gain may add
-  int64_t n_elements = 0;            // cached numbers per token: 2 * layers * KV heads * head size
+  int64_t n_elements = 0;  // cached numbers per token: 2 * layers * KV heads * head size
 
   /// Of codes alone; KvCache::bits_per_element() counts the outliers of a cache too.
   double bits_per_element() const { return 8.0 * coded_bytes_per_token / double(n_elements); }

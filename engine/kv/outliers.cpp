@@ -23,9 +23,9 @@ OutlierTokens::OutlierTokens(int n_heads, TileShape exact, double share, int64_t
   for (Head& head : heads_) head.store = TileStore({exact}, kPageSlots);
 }
 
-Status OutlierTokens::prepare(int64_t end) {
-  const auto most = int64_t(share_ * double(end));
+Status OutlierTokens::prepare(int64_t begin, int64_t end) {
   for (int h = 0; h < int(heads_.size()); ++h) {
+    const int64_t most = std::min(int64_t(share_ * double(end)), n(h) + end - begin);
     if (n(h) < most) LK_RETURN_IF_ERROR(store(h).prepare(n(h), most));
   }
   return {};

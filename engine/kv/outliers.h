@@ -26,8 +26,8 @@ class OutlierTokens {
   OutlierTokens(int n_heads, TileShape exact, double share, int64_t first);
 
   bool enabled() const { return share_ > 0; }
-  /// Makes room for whatever a block that ends before position `end` may add.
-  Status prepare(int64_t end);
+  /// Makes room for whatever positions [begin, end) may add.
+  Status prepare(int64_t begin, int64_t end);
   /// Whether the token is to be kept; then its exact copy belongs at slot n(head) - 1 of
   /// store(head). Positions come in order. Gains by their codes (simd/latent_tile.h).
   bool take(int head, int64_t position, uint8_t key_gain, uint8_t value_gain);

@@ -27,7 +27,8 @@ enum Action : uint8_t {
   kRead = 7
 };
 
-/// head size 8 << shape, KV heads, group - 1, means (1: they turn), sinks, window
+/// head size 8 << shape, KV heads, group - 1, means (1: they turn; 8, 16, 24: outliers up to 3, 10,
+/// 100 %), sinks, window
 Script setting(uint8_t means, uint8_t sinks, uint8_t window) {
   return {7, 1, 1, 1, 1, means, sinks, window};
 }
@@ -80,7 +81,8 @@ TEST_P(LatentStore, ACutOfOneSideLeavesTheOtherAlone) {
 INSTANTIATE_TEST_SUITE_P(MeansSinksWindow, LatentStore,
                          ::testing::Values(std::tuple{0, 0, 0}, std::tuple{1, 0, 0},
                                            std::tuple{0, 4, 32}, std::tuple{1, 4, 32},
-                                           std::tuple{7, 6, 3}, std::tuple{3, 0, 17}));
+                                           std::tuple{7, 6, 3}, std::tuple{3, 0, 17},
+                                           std::tuple{17, 4, 32}, std::tuple{24, 0, 5}));
 
 Script random_script(uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -116,12 +118,14 @@ TEST(LatentStoreScripts, RandomOnesAreSound) {
     all.n_cuts += outcome.n_cuts;
     all.n_shared_cut += outcome.n_shared_cut;
     all.n_reads += outcome.n_reads;
+    all.n_outliers += outcome.n_outliers;
     all.n_tokens = std::max(all.n_tokens, outcome.n_tokens);
   }
   EXPECT_GT(all.n_forks, 60);
   EXPECT_GT(all.n_cuts, 60);
   EXPECT_GT(all.n_shared_cut, 30);
   EXPECT_GT(all.n_reads, 100);
+  EXPECT_GT(all.n_outliers, 100);
   EXPECT_GT(all.n_tokens, 1024) << "no script went over two pages";
 }
 

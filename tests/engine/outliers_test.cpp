@@ -22,7 +22,7 @@ std::vector<uint8_t> gains(int n, uint64_t seed) {
 std::vector<int64_t> taken(OutlierTokens& tokens, const std::vector<uint8_t>& key_gains,
                            int64_t begin, int64_t end) {
   std::vector<int64_t> out;
-  EXPECT_TRUE(tokens.prepare(end).ok());
+  EXPECT_TRUE(tokens.prepare(begin, end).ok());
   for (int64_t p = begin; p < end; ++p) {
     if (tokens.take(0, p, key_gains[size_t(p)], 3)) out.push_back(p);
   }
@@ -43,7 +43,7 @@ TEST(Outliers, AreFarAboveTheUsualGain) {
 
 TEST(Outliers, ValuesCountAsKeysDo) {
   OutlierTokens tokens(1, kTile, 1.0, 0);
-  ASSERT_TRUE(tokens.prepare(100).ok());
+  ASSERT_TRUE(tokens.prepare(0, 100).ok());
   for (int p = 0; p < 64; ++p) EXPECT_FALSE(tokens.take(0, p, 20, 20));
   EXPECT_FALSE(tokens.take(0, 64, 20, 35));
   EXPECT_TRUE(tokens.take(0, 65, 20, 36));
@@ -55,7 +55,7 @@ TEST(Outliers, StayUnderTheirShare) {
     OutlierTokens tokens(1, kTile, share, kFirst);
     const auto key_gains = gains(2000, 2);
     int64_t n = 0;
-    ASSERT_TRUE(tokens.prepare(2000).ok());
+    ASSERT_TRUE(tokens.prepare(0, 2000).ok());
     for (int64_t p = 0; p < 2000; ++p) {
       n += tokens.take(0, p, key_gains[size_t(p)], 3);
       EXPECT_LE(double(n), share * double(p + 1));

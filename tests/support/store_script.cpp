@@ -50,7 +50,10 @@ class Player {
       act(action % 8, argument);
     }
     for (Branch& branch : branches_) read(branch, 1);
-    for (Branch& branch : branches_) outcome_.n_tokens = std::max(outcome_.n_tokens, branch.size());
+    for (Branch& branch : branches_) {
+      outcome_.n_tokens = std::max(outcome_.n_tokens, branch.size());
+      outcome_.n_outliers += branch.cache.n_outliers();
+    }
     return outcome_;
   }
 
@@ -118,6 +121,7 @@ class Player {
     feed(fresh, branch.ids, &expected);
     branch.furthest = std::max(branch.furthest, branch.size());
     if (branch.cache.n_tokens() != branch.size()) return fail("number of tokens", branch);
+    if (branch.cache.n_outliers() != fresh.n_outliers()) return fail("outliers", branch);
     for (const float x : out) {
       if (!std::isfinite(x)) return fail("attention is not finite", branch);
     }

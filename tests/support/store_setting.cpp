@@ -72,6 +72,8 @@ StoreSetting::StoreSetting(Words& words) {
     file.layers[0].v.heads.push_back(random_head(config.head_dim, random));
   }
   spec.latent = take(engine::latent_code(file, config));
+  constexpr double kShares[] = {0.0, 0.03, 0.1, 1.0};
+  spec.outliers = kShares[means / 8 % 4];
   spec.n_sinks = words.next() % 7;
   spec.n_window = words.next() % 40;
 }
@@ -106,7 +108,8 @@ std::vector<double> plain_read(const StoreSetting& setting, const engine::Contex
   table.reserve(last + 1);
   std::vector<std::vector<double>> rows;
   for (int64_t p = 0; p <= last; ++p) {
-    const bool kept = p < cache.n_sinks() || p >= cache.recent_begin(last);
+    const bool kept = p < cache.n_sinks() || p >= cache.recent_begin(last) ||
+                      cache.outliers(0, 0, p, p + 1).slots.size() > 0;
     std::vector<float> row(size_t(setting.n_kv()));
     for (const RowKind kind : {RowKind::kKey, RowKind::kValue}) {
       const bool keys = kind == RowKind::kKey;

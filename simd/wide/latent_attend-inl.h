@@ -170,6 +170,7 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   const Range block{first_query, first_query + queries.n_queries};
   for (;; chunk = chunks.take()) {
     start_scores<Ops>(tiles.mean, block, chunk.begin, scratch.score);
+    if (tiles.mean && !chunks.done()) prefetch_phases(*tiles.mean, chunk.end());
     attend_chunk<Ops>(tiles, queries, chunk, scratch);
     if (chunks.done()) break;
   }

@@ -11,6 +11,34 @@ static_assert(kChunkTokens == kLatentChunk);
 /// kSlowPolynomials floats; compilers lower it to what the set has.
 typedef float SlowSum __attribute__((vector_size(4 * kSlowPolynomials), aligned(4)));
 
+/// What the slow pairs' cosines and sines come to in polynomials. Several sums, because one would
+/// wait for itself.
+inline SlowSum slow_shares(const ChunkPhases& phases, const float* cosines, const float* sines) {
+  constexpr int kSums = 4;
+  SlowSum cosine[kSums] = {}, sine[kSums] = {};
+  const auto* of_pair = reinterpret_cast<const SlowSum*>(phases.slow);
+  const int n = phases.n_pairs - phases.n_fast;
+  int i = 0;
+  for (; i + kSums <= n; i += kSums, of_pair += 2 * kSums) {
+    for (int k = 0; k < kSums; ++k) {
+      cosine[k] += cosines[i + k] * of_pair[2 * k];
+      sine[k] += sines[i + k] * of_pair[2 * k + 1];
+    }
+  }
+  for (; i < n; ++i, of_pair += 2) {
+    cosine[0] += cosines[i] * of_pair[0];
+    sine[0] += sines[i] * of_pair[1];
+  }
+  return (cosine[0] + cosine[1]) + (cosine[2] + cosine[3]) + (sine[0] + sine[1]) +
+         (sine[2] + sine[3]);
+}
+
+/// Asks for the phases of the chunk that begins at `token`: they lie far apart in a long table.
+inline void prefetch_phases(const TurnedMean& mean, int64_t token) {
+  const int64_t n = 2 * mean.phases->n_pairs;
+  for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(mean.start + token * n + i);
+}
+
 /// How much of each of the chunk's functions a query takes: its weights turned to the chunk's
 /// start, those of slow pairs gathered into polynomials.
 inline void chunk_shares(const TurnedMean& mean, int query, int64_t token, float* shares) {
@@ -22,16 +50,10 @@ inline void chunk_shares(const TurnedMean& mean, int query, int64_t token, float
     cosines[i] = weights[i] * start[i] + weights[n + i] * start[n + i];
     sines[i] = weights[n + i] * start[i] - weights[i] * start[n + i];
   }
+  const SlowSum slow = slow_shares(*mean.phases, cosines + n_fast, sines + n_fast);
   std::copy(cosines, cosines + n_fast, shares);
   std::copy(sines, sines + n_fast, shares + n_fast);
-  SlowSum cosine{}, sine{};
-  const auto* of_pair = reinterpret_cast<const SlowSum*>(mean.phases->slow);
-  for (int i = n_fast; i < n; ++i, of_pair += 2) {
-    cosine += cosines[i] * of_pair[0];
-    sine += sines[i] * of_pair[1];
-  }
-  cosine += sine;
-  std::memcpy(shares + 2 * n_fast, &cosine, sizeof(cosine));
+  std::memcpy(shares + 2 * n_fast, &slow, sizeof(slow));
 }
 
 /// Fills one query's scores of a chunk, in units of log 2, with what the mean gives.

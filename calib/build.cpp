@@ -181,6 +181,12 @@ void set_prior_sensitivities(BasisFile& file) {
   }
 }
 
+void set_share_sensitivities(BasisFile& file) {
+  for_each_side(file, [](SideBasis& side) {
+    side.sensitivity = 1.0 / std::max(total_importance(side), 1e-30);
+  });
+}
+
 int64_t elements_per_token(const BasisFile& file) {
   return 2 * int64_t(file.layers.size()) * file.n_kv_heads * file.head_dim;
 }
@@ -217,10 +223,7 @@ Status assign_keep(BasisFile& file, double keep) {
     return refused("expected a share to keep from 0 to 1, found " + std::to_string(keep));
   }
   const WidthRules bf16{{0, kBf16Width}, 1, 0};
-  const auto sets = coordinate_sets(file, [](const SideBasis& side) {
-    const double total = total_importance(side);
-    return total > 0 ? 1.0 / total : 0.0;
-  });
+  const auto sets = coordinate_sets(file, [](const SideBasis& side) { return side.sensitivity; });
   const auto n_kept = int64_t(keep * double(elements_per_token(file)) + 0.5);
   LK_ASSIGN(const Allocation allocation, allocate_widths(sets, n_kept * kBf16Width, bf16));
   set_widths(file, allocation);

@@ -38,6 +38,9 @@ double expected_error(const models::SideBasis& side);
 /// in absolute scores, a value's relative to what the layer adds.
 void set_prior_sensitivities(models::BasisFile& file);
 
+/// The same of ranks, whose errors are far larger: the whole of every side's error counts 1.
+void set_share_sensitivities(models::BasisFile& file);
+
 /// Elements of a token over all layers, heads and both sides.
 int64_t elements_per_token(const models::BasisFile& file);
 
@@ -49,7 +52,7 @@ Status assign_widths(models::BasisFile& file, int64_t budget_bits, const WidthRu
 Status assign_ranks(models::BasisFile& file, int rank_k, int rank_v);
 
 /// Rank only, in bf16: `keep` of all coordinates (0..1), given out over heads, sides and layers by
-/// the share of each side's own error that a coordinate takes away.
+/// the error that a coordinate takes away times its side's sensitivity.
 Status assign_keep(models::BasisFile& file, double keep);
 
 }  // namespace lowkey::calib

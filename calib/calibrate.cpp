@@ -107,13 +107,27 @@ Status solve_layers(const std::vector<LayerStatistics>& statistics, const BuildO
   return {};
 }
 
+/// Widths under which every side has an error that can be measured: the bits of kProbeBits, or the
+/// same share of every head's coordinates.
+Status assign_probe(const CalibrateOptions& o, models::BasisFile& file) {
+  if (!is_rank_only(o)) return reallocate(file, kProbeBits);
+  const int d = file.layers[0].k.heads[0].d();
+  const int rank = std::min(int(std::lround(o.keep * d)), d - 1);
+  return assign_ranks(file, rank, rank);
+}
+
 /// Codes every side alike, measures what each costs alone, and keeps the price per unit of error.
 Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> tokens,
                          const CalibrateOptions& o, models::BasisFile& file) {
-  set_prior_sensitivities(file);
-  if (!o.measure_sensitivity) return {};
-  LK_RETURN_IF_ERROR(reallocate(file, kProbeBits));
+  if (is_rank_only(o)) {
+    set_share_sensitivities(file);
+  } else {
+    set_prior_sensitivities(file);
+  }
+  if (!o.measure_sensitivity || o.rank_k > 0 || o.rank_v > 0) return {};
+  LK_RETURN_IF_ERROR(assign_probe(o, file));
   SensitivityOptions options;
+  options.n_chunk = std::min(options.n_chunk, o.n_chunk);
   options.n_sinks = o.n_sinks;
   options.window = o.window;
   if (o.progress) {
@@ -212,7 +226,7 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
   LK_RETURN_IF_ERROR(
       solve_layers(statistics, build_options(engine, o, *method), o.n_threads, result));
   models::BasisFile& file = result.file;
-  if (!is_rank_only(o)) LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
+  LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
   LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
   if (o.rank_k > 0 || o.rank_v > 0) {
     LK_RETURN_IF_ERROR(assign_ranks(file, o.rank_k > 0 ? o.rank_k : file.head_dim,

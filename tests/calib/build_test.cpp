@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "calib/allocate/gaussian.h"
@@ -106,6 +107,16 @@ TEST(AssignTest, StepsFollowTheGaussianTable) {
               1e-6 * head.steps[0]);
 }
 
+TEST(AssignTest, SharesCountTheWholeOfEverySideAlike) {
+  auto file = make_file("kq-svd", CoordinateOrder::kMethod);
+  set_share_sensitivities(file);
+  for (const auto& layer : file.layers) {
+    for (const auto* side : {&layer.k, &layer.v}) {
+      EXPECT_NEAR(side->sensitivity * expected_error(*side), 1.0, 1e-6);  // nothing is stored yet
+    }
+  }
+}
+
 TEST(AssignTest, RanksKeepLeadingCoordinatesInBf16) {
   auto file = make_file("kq-svd", CoordinateOrder::kMethod);
   ASSERT_TRUE(assign_ranks(file, 3, 5).ok());
@@ -124,6 +135,15 @@ TEST(AssignTest, KeepGivesThisShareOfAllCoordinates) {
     EXPECT_NEAR(file.bits_per_element, 16 * keep, 16.0 / 96);
     EXPECT_TRUE(models::check_basis(file, "test").ok());
   }
+  const auto kept = [&](const models::SideBasis& side) {
+    return std::ranges::count(side.heads[0].widths, uint8_t{16});
+  };
+  set_share_sensitivities(file);
+  ASSERT_TRUE(assign_keep(file, 0.5).ok());
+  const auto before = kept(file.layers[1].k);
+  file.layers[1].k.sensitivity *= 1000;
+  ASSERT_TRUE(assign_keep(file, 0.5).ok());
+  EXPECT_GT(kept(file.layers[1].k), before);
   EXPECT_FALSE(assign_keep(file, 1.01).ok());
   EXPECT_FALSE(assign_keep(file, NAN).ok());
 }

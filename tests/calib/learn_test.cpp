@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "calib/calibrate.h"
 #include "tests/support/tiny_engine.h"
 
@@ -93,6 +95,35 @@ TEST(StiefTest, KeysOfALayerShareOneOrthonormalBasis) {
     EXPECT_LT((v1 * v1.transpose() - Eigen::MatrixXf::Identity(d, d)).norm(), 1e-4f);
     EXPECT_GT((v0 - v1).norm(), 0.1f);
   }
+}
+
+// Ranks go where the model's output suffers most: the file says what each side costs.
+TEST(RankOnlyTest, RanksFollowMeasuredDivergences) {
+  const auto engine = engine_of(1);
+  const auto tokens = testing::random_tokens(6 * 48, engine->config().n_vocab, 5);
+  CalibrateOptions options;
+  options.method = "kq-svd";
+  options.n_chunk = 48;
+  options.n_sinks = 2;
+  options.window = 4;
+  options.keep = 0.5;
+  const auto measured = calibrate(*engine, tokens, options);
+  ASSERT_TRUE(measured.ok()) << measured.error().message();
+  options.measure_sensitivity = false;
+  const auto shares = calibrate(*engine, tokens, options);
+  ASSERT_TRUE(shares.ok());
+  EXPECT_NEAR(measured->file.bits_per_element, 8.0, 0.5);
+  EXPECT_NEAR(shares->file.bits_per_element, 8.0, 0.5);
+  double largest = 0, smallest = 1e30;
+  for (size_t l = 0; l < measured->file.layers.size(); ++l) {
+    for (const bool keys : {true, false}) {
+      const auto& own = keys ? measured->file.layers[l].k : measured->file.layers[l].v;
+      const auto& share = keys ? shares->file.layers[l].k : shares->file.layers[l].v;
+      largest = std::max(largest, own.sensitivity / share.sensitivity);
+      smallest = std::min(smallest, own.sensitivity / share.sensitivity);
+    }
+  }
+  EXPECT_GT(largest, 1.5 * smallest) << "sides of a model do not all cost the same";
 }
 
 TEST(LearnErrorsTest, TurnedMeansAndTooFewTextsAreRefused) {

@@ -27,8 +27,10 @@ enum Action : uint8_t {
   kRead = 7
 };
 
-/// head size 8 << shape, KV heads, group - 1, means (1: they turn; 8, 16, 24: outliers up to 3, 10,
-/// 100 %), sinks, window
+constexpr int kLazy = 32;  // among the means
+
+/// Two words of a seed, head size 8 << shape, KV heads, group - 1, means (1: they turn; 8, 16, 24:
+/// outliers up to 3, 10, 100 %), sinks, window
 Script setting(uint8_t means, uint8_t sinks, uint8_t window) {
   return {7, 1, 1, 1, 1, means, sinks, window};
 }
@@ -82,7 +84,9 @@ INSTANTIATE_TEST_SUITE_P(MeansSinksWindow, LatentStore,
                          ::testing::Values(std::tuple{0, 0, 0}, std::tuple{1, 0, 0},
                                            std::tuple{0, 4, 32}, std::tuple{1, 4, 32},
                                            std::tuple{7, 6, 3}, std::tuple{3, 0, 17},
-                                           std::tuple{17, 4, 32}, std::tuple{24, 0, 5}));
+                                           std::tuple{17, 4, 32}, std::tuple{24, 0, 5},
+                                           std::tuple{1 + kLazy, 4, 32},
+                                           std::tuple{16 + kLazy, 2, 0}));
 
 Script random_script(uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -103,8 +107,11 @@ TEST_P(LatentStore, ReadsWhatReconstructionGives) {
     all[0] = seed;
     const StoreOutcome outcome = play_store_script(all, lowkey::testing::copy_of_scalar_set());
     EXPECT_EQ(outcome.failure, "");
-    EXPECT_GT(outcome.code_noise, 0.0);
-    EXPECT_LT(outcome.plain_error, 0.01 * outcome.code_noise) << "seed " << int(seed);
+    const bool lazy = std::get<0>(GetParam()) & kLazy;
+    EXPECT_TRUE(lazy || outcome.code_noise > 0.0);
+    // Exact tokens are halves: numbers of about 2 move by 2^-10, in heads of 16.
+    const double halves = double(outcome.n_reads) * 16 * 0x1p-20;
+    EXPECT_LT(outcome.plain_error, 0.01 * outcome.code_noise + halves) << "seed " << int(seed);
   }
 }
 
@@ -119,6 +126,7 @@ TEST(LatentStoreScripts, RandomOnesAreSound) {
     all.n_shared_cut += outcome.n_shared_cut;
     all.n_reads += outcome.n_reads;
     all.n_outliers += outcome.n_outliers;
+    all.n_coded_late += outcome.n_coded_late;
     all.n_tokens = std::max(all.n_tokens, outcome.n_tokens);
   }
   EXPECT_GT(all.n_forks, 60);
@@ -126,6 +134,7 @@ TEST(LatentStoreScripts, RandomOnesAreSound) {
   EXPECT_GT(all.n_shared_cut, 30);
   EXPECT_GT(all.n_reads, 100);
   EXPECT_GT(all.n_outliers, 100);
+  EXPECT_GT(all.n_coded_late, 20);
   EXPECT_GT(all.n_tokens, 1024) << "no script went over two pages";
 }
 

@@ -76,6 +76,8 @@ StoreSetting::StoreSetting(Words& words) {
   spec.outliers = kShares[means / 8 % 4];
   spec.n_sinks = words.next() % 7;
   spec.n_window = words.next() % 40;
+  const int64_t exact_bytes = 4 * n_kv();  // per token: keys and values as halves
+  if (means & 32) spec.lazy_bytes = exact_bytes * int64_t(20 + random() % 600);
 }
 
 void fill_row(uint32_t id, RowKind kind, float* row, int64_t n) {
@@ -97,6 +99,8 @@ std::vector<float> stored_latents(const engine::KvCache& cache, simd::LatentSide
   return z;
 }
 
+bool holds_all_exact(const engine::KvCache& cache) { return !cache.coded(0).latent; }
+
 std::vector<double> plain_read(const StoreSetting& setting, const engine::Context& context,
                                const engine::KvCache& cache, std::span<const uint32_t> ids,
                                bool exact) {
@@ -104,11 +108,12 @@ std::vector<double> plain_read(const StoreSetting& setting, const engine::Contex
   const models::RopeConfig& rope = setting.config.rope;
   const engine::LatentCode& code = *setting.spec.latent;
   const int64_t last = int64_t(ids.size()) - 1;
+  const bool all_kept = exact || holds_all_exact(cache);
   engine::RopeTable table(rope);
   table.reserve(last + 1);
   std::vector<std::vector<double>> rows;
   for (int64_t p = 0; p <= last; ++p) {
-    const bool kept = p < cache.n_sinks() || p >= cache.recent_begin(last) ||
+    const bool kept = all_kept || p < cache.n_sinks() || p >= cache.recent_begin(last) ||
                       cache.outliers(0, 0, p, p + 1).slots.size() > 0;
     std::vector<float> row(size_t(setting.n_kv()));
     for (const RowKind kind : {RowKind::kKey, RowKind::kValue}) {
@@ -120,7 +125,7 @@ std::vector<double> plain_read(const StoreSetting& setting, const engine::Contex
       }
       fill_row(ids[size_t(p)], kind, row.data(), setting.n_kv());
       rows.emplace_back(row.begin(), row.begin() + d);
-      if (kept || exact) continue;
+      if (kept) continue;
       const auto z =
           stored_latents(cache, keys ? simd::LatentSide::kK : simd::LatentSide::kV, 0, p);
       rows.back() = reconstructed(side, mean, z);

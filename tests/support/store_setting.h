@@ -48,6 +48,9 @@ void fill_row(uint32_t id, RowKind kind, float* row, int64_t n);
 std::vector<float> stored_latents(const engine::KvCache& cache, simd::LatentSide side, int head,
                                   int64_t position);
 
+/// Whether a lazy cache has not been coded yet.
+bool holds_all_exact(const engine::KvCache& cache);
+
 /// Output of the last token's first query head, in double: codes are reconstructed one by one, what
 /// is kept exact is taken as it came, or all of it (`exact`).
 std::vector<double> plain_read(const StoreSetting& setting, const engine::Context& context,

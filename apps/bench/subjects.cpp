@@ -41,6 +41,8 @@ Result<std::vector<NamedCache>> named_caches(const BenchOptions& o, const engine
     CommonOptions plain = o.common;
     plain.cache = name;
     plain.basis.clear();
+    plain.outliers = 0;  // latent caches alone have these
+    plain.lazy_bytes = 0;
     LK_ASSIGN(engine::CacheSpec spec, cache_spec(plain, engine));
     caches.push_back({name, std::move(spec)});
   }

@@ -124,7 +124,7 @@ void add_calibrate_command(CLI::App& program, Status& status) {
   add_exact_options(*command, common);
   add_cache_option(*command, common);
   command->add_option("-b,--basis", common.basis);
-  without_effect(*command, {"--cache", "--basis", "--low-memory"});
+  without_effect(*command, {"--cache", "--basis", "--low-memory", "--outliers", "--kv-budget"});
   command->add_option("--output,--format", common.output, "Format of stdout")
       ->check(CLI::IsMember({"text", "json"}));
   command->add_option("--text", o->text, "Text to learn from; without it the model writes its own");

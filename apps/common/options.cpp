@@ -24,15 +24,6 @@ void add_cache_options(CLI::App& command, CommonOptions& o) {
   add_cache_option(command, o);
   add_basis_options(command, o);
   add_exact_options(command, o);
-  command
-      .add_option("--outliers", o.outliers,
-                  "Latent cache: largest share of tokens to keep exact because of their gain")
-      ->check(CLI::Range(0.0, 1.0));
-  command
-      .add_option("--kv-budget", o.lazy_bytes,
-                  "Keep all tokens exact until they take this much (64MiB, 2GiB), then code them")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::NonNegativeNumber);
 }
 
 /// Scripts pass the same options to every command, also to those that have no use for them.
@@ -88,6 +79,15 @@ void add_exact_options(CLI::App& command, CommonOptions& o) {
   command.add_option("--sinks", o.n_sinks, "First tokens kept exact")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--window", o.n_window, "Recent tokens kept exact")
+      ->check(CLI::NonNegativeNumber);
+  command
+      .add_option("--outliers", o.outliers,
+                  "Latent cache: largest share of tokens to keep exact because of their gain")
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      .add_option("--kv-budget", o.lazy_bytes,
+                  "Keep all tokens exact until they take this much (64MiB, 2GiB), then code them")
+      ->transform(CLI::AsSizeValue(false))
       ->check(CLI::NonNegativeNumber);
 }
 

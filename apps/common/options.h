@@ -41,7 +41,8 @@ void add_model_option(CLI::App& command, CommonOptions& options);    // -m
 void add_engine_options(CLI::App& command, CommonOptions& options);  // -t --isa --exact ... -q
 void add_cache_option(CLI::App& command, CommonOptions& options);    // --cache
 void add_basis_options(CLI::App& command, CommonOptions& options);   // -b --bits
-void add_exact_options(CLI::App& command, CommonOptions& options);   // --sinks --window
+/// --sinks --window --outliers --kv-budget
+void add_exact_options(CLI::App& command, CommonOptions& options);
 
 /// Lists options as accepted by every command, without effect in this one.
 void without_effect(CLI::App& command, const std::vector<std::string>& names);

@@ -87,17 +87,17 @@ TEST_F(LatentCommands, RunOffersTheBasisOrSaysHowToMakeIt) {
 }
 
 TEST_F(LatentCommands, TheCommonOptionsWorkInAllOfThem) {
-  const Words common = {"-c",      "128",          "--cache",   "q8_0",   "--sinks",
-                        "2",       "--window",     "4",         "--isa",  "scalar",
-                        "--exact", "--low-memory", "--prefill", "integer"};
+  const Words common = {"-c",         "128",  "--cache",     "q8_0",   "--sinks",   "2",
+                        "--window",   "4",    "--isa",       "scalar", "--exact",   "--low-memory",
+                        "--outliers", "0.01", "--kv-budget", "1MiB",   "--prefill", "integer"};
   const std::string basis = folder_->path("common.lkb");
   const json made =
       parsed(calibrate() + common + Words{"-o", basis, "-b", "auto", "--output", "json"});
   EXPECT_EQ(made["path"], basis);
   const json rows = parsed(compare() + common + Words{"-b", basis, "--bits", "2", "-o", "json"});
   EXPECT_EQ(rows.size(), 6u);
-  EXPECT_TRUE(parsed({"bench", "-m", model_, "-t", "1", "-p", "8", "-n", "2", "-r", "1",
-                      "--no-model", "-o", "json", "--low-memory"})
+  EXPECT_TRUE(parsed({"bench", "--outliers", "0.1", "--kv-budget", "1MiB", "-m", model_, "-t", "1",
+                      "-p", "8", "-n", "2", "-r", "1", "--no-model", "-o", "json", "--low-memory"})
                   .is_array());
   EXPECT_EQ(lowkey(calibrate() + Words{"--exact", "--fast"}).code, 2);
   EXPECT_EQ(lowkey(compare() + Words{"-t", "-1"}).code, 2);

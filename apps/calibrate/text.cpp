@@ -5,6 +5,7 @@
 #include "base/file_map.h"
 #include "base/newlines.h"
 #include "engine/sample/sampler.h"
+#include "engine/session/batch.h"
 
 namespace lowkey::apps {
 
@@ -27,28 +28,64 @@ Result<std::vector<int32_t>> text_tokens(const models::Tokenizer& tokenizer,
   return tokens;
 }
 
+namespace {
+
+constexpr int64_t kTogether = 8;  // sequences that are written side by side
+
+/// Writes n sequences of n_chunk tokens at once; sequence i draws with seed + i.
+Result<std::vector<std::vector<int32_t>>> write_together(
+    const engine::Engine& engine, int32_t start, int64_t n, int n_chunk, uint64_t seed,
+    const std::function<bool(int64_t)>& progress) {
+  LK_ASSIGN(const engine::CacheSpec cache, engine::parse_cache_type("f16"));
+  LK_ASSIGN(engine::Batch batch, engine::Batch::open(engine, int(n)));
+  std::vector<engine::Session> sessions;
+  sessions.reserve(size_t(n));
+  std::vector<engine::Sampler> samplers;
+  for (int64_t i = 0; i < n; ++i) {
+    engine::SessionOptions options{cache, n_chunk, 1};
+    if (i > 0) options.neighbour = &sessions[0];
+    LK_ASSIGN(engine::Session session, engine::Session::open(engine, options));
+    sessions.push_back(std::move(session));
+    engine::SamplerOptions draw;
+    draw.temperature = 1.0f;
+    draw.seed = seed + uint64_t(i);
+    samplers.emplace_back(draw);
+  }
+  std::vector<std::vector<int32_t>> tokens(size_t(n), {start});
+  std::vector<engine::Batch::Entry> entries(tokens.size());
+  for (int t = 1; t < n_chunk; ++t) {
+    for (size_t i = 0; i < entries.size(); ++i) entries[i] = {&sessions[i], {&tokens[i].back(), 1}};
+    LK_RETURN_IF_ERROR(batch.feed(entries));
+    const MatrixView<const float> logits = batch.logits();
+    for (size_t i = 0; i < entries.size(); ++i) {
+      const std::span<const float> row{logits.row(int64_t(i)), size_t(logits.cols)};
+      tokens[i].push_back(samplers[i].next(row, tokens[i]));
+    }
+    if (progress && !progress(int64_t{t + 1} * n)) {
+      return make_error(ErrorCode::kCancelled, "calibration", "stopped");
+    }
+  }
+  return tokens;
+}
+
+}  // namespace
+
 Result<std::vector<int32_t>> own_samples(const engine::Engine& engine,
                                          const models::Tokenizer& tokenizer, int64_t n_tokens,
                                          int n_chunk, uint64_t seed,
                                          const std::function<bool(int64_t, int64_t)>& progress) {
-  LK_ASSIGN(const engine::CacheSpec cache, engine::parse_cache_type("f32"));
-  LK_ASSIGN(engine::Session session, engine::Session::open(engine, {cache, n_chunk, 1}));
   const int32_t start = tokenizer.bos().value_or(tokenizer.eos().value_or(0));
-  engine::SamplerOptions options;
-  options.temperature = 1.0f;
-  options.seed = seed;
-  engine::Sampler sampler(options);
-  std::vector<int32_t> tokens;
   const int64_t n_chunks = std::max<int64_t>(1, n_tokens / n_chunk);
-  for (int64_t c = 0; c < n_chunks; ++c) {
-    session.truncate(0);
-    tokens.push_back(start);
-    for (int i = 1; i < n_chunk; ++i) {
-      LK_RETURN_IF_ERROR(session.feed({&tokens.back(), 1}));
-      tokens.push_back(sampler.next(session.logits(), tokens));
-      if (progress && !progress(int64_t(tokens.size()), n_chunks * n_chunk)) {
-        return make_error(ErrorCode::kCancelled, "calibration", "stopped");
-      }
+  std::vector<int32_t> tokens;
+  for (int64_t c = 0; c < n_chunks; c += kTogether) {
+    const int64_t n = std::min(kTogether, n_chunks - c);
+    const auto written = [&](int64_t done) {
+      return !progress || progress(c * n_chunk + done, n_chunks * n_chunk);
+    };
+    LK_ASSIGN(const auto sequences,
+              write_together(engine, start, n, n_chunk, seed + uint64_t(c), written));
+    for (const std::vector<int32_t>& own : sequences) {
+      tokens.insert(tokens.end(), own.begin(), own.end());
     }
   }
   return tokens;

@@ -57,12 +57,11 @@ class Simulator {
   }
 
   void operator()(int layer, int64_t first, MatrixView<float> k, MatrixView<float> v) {
-    if (part_.layer >= 0 && part_.layer != layer) return;
     const models::LayerBasis& basis = file_->layers[size_t(layer)];
     const size_t n_heads = basis.k.heads.size();
     const Projections* projections = projections_.data() + size_t(layer) * 2 * n_heads;
-    if (part_.values) code(basis.v, projections + n_heads, true, v);
-    if (!part_.keys) return;
+    if (part_.has(layer, false)) code(basis.v, projections + n_heads, true, v);
+    if (!part_.has(layer, true)) return;
     rope_.reserve(first + k.rows);
     const bool pre = file_->space == "pre-rope", rotary = file_->centring == "rotary";
     if (pre) turn(k, first, -1.0f);

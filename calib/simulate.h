@@ -16,6 +16,12 @@ struct CodedPart {
   int layer = -1;  // -1: all
   bool keys = true;
   bool values = true;
+  bool except = false;  // all but this part
+
+  bool has(int l, bool is_key) const {
+    const bool named = (layer < 0 || layer == l) && (is_key ? keys : values);
+    return named != except;
+  }
 };
 
 /// A codec that gives back what a cache with this basis would: z = E (x - mean), codes of the

@@ -27,4 +27,10 @@ Result<std::vector<std::array<double, 2>>> measure_sensitivity(
     const engine::Engine& engine, std::span<const int32_t> tokens,
     std::shared_ptr<const models::BasisFile> file, const SensitivityOptions& options);
 
+/// What each side adds to the divergence when everything is coded: that of all minus that of all
+/// but this side. May be negative where errors cancel.
+Result<std::vector<std::array<double, 2>>> measure_marginals(
+    const engine::Engine& engine, std::span<const int32_t> tokens,
+    std::shared_ptr<const models::BasisFile> file, const SensitivityOptions& options);
+
 }  // namespace lowkey::calib

@@ -37,8 +37,20 @@ struct LayerBasis {
   SideBasis k, v;
 };
 
+/// What calibration measured for planners. All of it is optional: files without it still work.
+struct ErrorProfile {
+  std::vector<double> levels;  // bits per element of one side, rising; 16 * share for rank only
+  /// [n_layers][K's level, V's level]: |y^ - y|^2 / |y|^2 of the layer's output.
+  std::vector<std::vector<float>> surfaces;
+  /// Divergence end to end = scale * (sum over sides of sensitivity * error) ^ exponent, fitted to
+  /// these measurements on text held back.
+  double kld_scale = 1, kld_exponent = 1;
+  std::vector<double> measured_bits, measured_sum, measured_kld;
+};
+
 struct BasisFile {
   std::string method;
+  std::string policy;               // that gave out the widths; empty: the default
   std::string space = "post-rope";  // or "pre-rope"
   std::string centring = "none";    // of keys: "none", "mean", "rotary"; values: always "mean"
   bool joint = false;               // one basis over the KV heads of a layer
@@ -50,6 +62,7 @@ struct BasisFile {
   int n_kv_heads = 0;
   int head_dim = 0;
   std::vector<LayerBasis> layers;
+  ErrorProfile profile;
 };
 
 /// Everything wrong with `file` as a whole: sizes, numbers that are not finite, steps and widths

@@ -104,6 +104,50 @@ Status check_header(const BasisFile& file, const std::string& where) {
   return {};
 }
 
+Status check_surfaces(const BasisFile& file, const std::string& where) {
+  const ErrorProfile& profile = file.profile;
+  const size_t n = profile.levels.size();
+  for (size_t i = 0; i < n; ++i) {
+    if (!(profile.levels[i] > (i > 0 ? profile.levels[i - 1] : 0) && profile.levels[i] <= 16)) {
+      return damaged(where, "expected rising levels above 0, up to 16 bits, found others");
+    }
+  }
+  if (profile.surfaces.size() != (n > 0 ? file.layers.size() : 0)) {
+    return damaged(where, "expected a surface for each layer, found " +
+                              std::to_string(profile.surfaces.size()));
+  }
+  for (const std::vector<float>& surface : profile.surfaces) {
+    LK_RETURN_IF_ERROR(check_floats(surface, n * n, "an error surface", where));
+    for (const float error : surface) {
+      if (error < 0) return damaged(where, "expected errors of at least 0, found one below");
+    }
+  }
+  return {};
+}
+
+Status check_measurements(const ErrorProfile& profile, const std::string& where) {
+  const size_t n = profile.measured_kld.size();
+  if (profile.measured_bits.size() != n || profile.measured_sum.size() != n) {
+    return damaged(where, "expected as many measured bits and sums as divergences (" +
+                              std::to_string(n) + "), found other counts");
+  }
+  for (const double x : {profile.kld_scale, profile.kld_exponent}) {
+    if (!std::isfinite(x) || !(x > 0)) {
+      return damaged(where, "expected a positive scale and exponent of the divergence, found " +
+                                std::to_string(x));
+    }
+  }
+  for (const auto* values :
+       {&profile.measured_bits, &profile.measured_sum, &profile.measured_kld}) {
+    for (const double x : *values) {
+      if (!std::isfinite(x) || x < 0) {
+        return damaged(where, "expected measurements of at least 0, found " + std::to_string(x));
+      }
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status check_basis(const BasisFile& file, const std::string& where) {
@@ -113,7 +157,8 @@ Status check_basis(const BasisFile& file, const std::string& where) {
     LK_RETURN_IF_ERROR(check_side(file.layers[l].k, file, layer + " K"));
     LK_RETURN_IF_ERROR(check_side(file.layers[l].v, file, layer + " V"));
   }
-  return {};
+  LK_RETURN_IF_ERROR(check_surfaces(file, where + ": profile"));
+  return check_measurements(file.profile, where + ": profile");
 }
 
 Status match_model(const BasisFile& file, std::string_view model_hash, const std::string& where) {

@@ -32,6 +32,11 @@ inline std::string tensor_prefix(size_t layer, char side) {
   return "layers." + std::to_string(layer) + "." + side + ".";
 }
 
+/// Error surface of a layer [levels of K, levels of V]; only in files with a profile.
+inline std::string profile_tensor(size_t layer) {
+  return "layers." + std::to_string(layer) + ".profile";
+}
+
 /// Place of the first digit of the hash, if the header has exactly one.
 std::optional<size_t> find_hash(std::string_view bytes);
 

@@ -43,6 +43,12 @@ class HeaderReader {
     out = it->template get<T>();
   }
 
+  /// As read, but the field may be absent.
+  template <class T>
+  void read_optional(const char* key, T& out) {
+    if (header_.contains(key)) read(key, out);
+  }
+
   std::string failed;
 
  private:
@@ -66,6 +72,18 @@ class HeaderReader {
 
   const json& header_;
 };
+
+/// Fields that files of the first calibrations lack.
+void read_profile(HeaderReader& in, BasisFile& file) {
+  ErrorProfile& profile = file.profile;
+  in.read_optional("policy", file.policy);
+  in.read_optional("profile_levels", profile.levels);
+  in.read_optional("kld_scale", profile.kld_scale);
+  in.read_optional("kld_exponent", profile.kld_exponent);
+  in.read_optional("measured_bits", profile.measured_bits);
+  in.read_optional("measured_sum", profile.measured_sum);
+  in.read_optional("measured_kld", profile.measured_kld);
+}
 
 Result<BasisFile> read_header(const json& header, const std::string& name) {
   HeaderReader in(header);
@@ -92,6 +110,7 @@ Result<BasisFile> read_header(const json& header, const std::string& name) {
   in.read("head_dim", file.head_dim);
   in.read("sensitivity_k", k);
   in.read("sensitivity_v", v);
+  read_profile(in, file);
   if (!in.failed.empty()) {
     return damaged(name, "expected a value of the right kind for '" + in.failed + "'");
   }
@@ -152,6 +171,17 @@ Status read_side(const safetensors::Directory& directory, const std::string& pre
   return {};
 }
 
+Status read_surfaces(const safetensors::Directory& directory, BasisFile& file) {
+  const size_t n = file.profile.levels.size();
+  for (size_t l = 0; n > 0 && l < file.layers.size(); ++l) {
+    LK_ASSIGN(const auto* tensor, find_tensor(directory, basis::profile_tensor(l),
+                                              ElementType::kF32, {int64_t(n), int64_t(n)}));
+    std::vector<float>& surface = file.profile.surfaces.emplace_back(n * n);
+    std::memcpy(surface.data(), tensor->bytes.data(), n * n * sizeof(float));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<BasisFile> parse_basis(std::string_view bytes, const std::string& name) {
@@ -171,6 +201,9 @@ Result<BasisFile> parse_basis(std::string_view bytes, const std::string& name) {
                                       side == 'k' ? file.layers[l].k : file.layers[l].v);
       if (!status.ok()) return damaged(name + ": " + status.error().where, status.error().what);
     }
+  }
+  if (const Status status = read_surfaces(directory, file); !status.ok()) {
+    return damaged(name + ": " + status.error().where, status.error().what);
   }
   LK_RETURN_IF_ERROR(check_basis(file, name));
   return file;

@@ -40,6 +40,16 @@ json header_of(const BasisFile& file) {
     k.push_back(layer.k.sensitivity);
     v.push_back(layer.v.sensitivity);
   }
+  if (!file.policy.empty()) header["policy"] = file.policy;
+  const ErrorProfile& profile = file.profile;
+  if (!profile.levels.empty()) header["profile_levels"] = profile.levels;
+  if (!profile.measured_kld.empty()) {
+    header.update({{"kld_scale", profile.kld_scale},
+                   {"kld_exponent", profile.kld_exponent},
+                   {"measured_bits", profile.measured_bits},
+                   {"measured_sum", profile.measured_sum},
+                   {"measured_kld", profile.measured_kld}});
+  }
   return header;
 }
 
@@ -66,6 +76,12 @@ std::vector<Block> blocks_of(const BasisFile& file) {
       for (const HeadBasis& head : side->heads) append_bytes(block.bytes, head.*field.values);
       blocks.push_back(std::move(block));
     }
+  }
+  const auto n_levels = int64_t(file.profile.levels.size());
+  for (size_t l = 0; l < file.profile.surfaces.size(); ++l) {
+    Block block{basis::profile_tensor(l), ElementType::kF32, {n_levels, n_levels}, {}};
+    append_bytes(block.bytes, file.profile.surfaces[l]);
+    blocks.push_back(std::move(block));
   }
   for (const auto& [prefix, side] : all_sides(file)) {  // bytes last: floats stay aligned
     Block block{

@@ -1,0 +1,133 @@
+#include "calib/tap/probe.h"
+
+#include <string>
+
+#include "engine/eval/compare_rows.h"
+
+namespace lowkey::calib {
+
+Probe::Probe(const engine::Engine& engine, const ProbeOptions& options)
+    : engine_(&engine), options_(options), inputs_(size_t(engine.config().n_layers)) {
+  for (int p = options.n_chunk / 4; p < options.n_chunk; p += options.stride)
+    positions_.push_back(p);
+}
+
+Result<Probe> Probe::prepare(const engine::Engine& engine, std::span<const int32_t> tokens,
+                             const ProbeOptions& options) {
+  Probe probe(engine, options);
+  LK_RETURN_IF_ERROR(probe.run(tokens));
+  return probe;
+}
+
+engine::LayerObserver Probe::input_keeper() {
+  return [this](const engine::LayerView& view) {
+    inputs_[size_t(view.layer)].assign(view.input.data,
+                                       view.input.data + view.input.rows * view.input.cols);
+  };
+}
+
+Status Probe::run(std::span<const int32_t> tokens) {
+  LK_ASSIGN(engine::Session session, open({}));
+  session.set_observer(input_keeper());
+  std::vector<float> hidden;
+  LK_RETURN_IF_ERROR(session.feed(tokens, [&](int64_t, MatrixView<const float> rows) {
+    hidden.assign(rows.data, rows.data + rows.rows * rows.cols);
+    return Status();
+  }));
+  base_ = logits(session, hidden.data());
+  logsumexp_.resize(positions_.size());
+  probabilities_ = base_;
+  engine_->context().team->parallel_for(int64_t(positions_.size()), 1, [&](Range rows, int) {
+    for (int64_t i = rows.begin; i < rows.end; ++i) {
+      logsumexp_[size_t(i)] = double(
+          engine_->context().kernels->softmax(probabilities_.data() + i * n_vocab(), n_vocab()));
+    }
+  });
+  return {};
+}
+
+Result<double> Probe::divergence(int layer, engine::RowCodec codec) const {
+  LK_ASSIGN(engine::Session session, open(std::move(codec)));
+  const int64_t n_embd = engine_->config().n_embd;
+  LK_ASSIGN(const MatrixView<const float> rows,
+            session.resume(layer, matrix<const float>(inputs_[size_t(layer)].data(),
+                                                      options_.n_chunk, n_embd)));
+  const std::vector<float> hidden(rows.data, rows.data + rows.rows * rows.cols);
+  std::vector<float> coded = logits(session, hidden.data());
+  std::vector<double> kld(positions_.size());
+  engine_->context().team->parallel_for(int64_t(kld.size()), 1, [&](Range part, int) {
+    for (int64_t i = part.begin; i < part.end; ++i) kld[size_t(i)] = row_divergence(i, coded);
+  });
+  double sum = 0;
+  for (double x : kld) sum += x;
+  return sum / double(kld.size());
+}
+
+Status Probe::code_inputs(engine::RowCodec codec) {
+  LK_ASSIGN(engine::Session session, open(std::move(codec)));
+  const std::vector<float> embedded = inputs_[0];
+  session.set_observer(input_keeper());
+  LK_ASSIGN([[maybe_unused]] const auto rows,
+            session.resume(0, matrix<const float>(embedded.data(), options_.n_chunk,
+                                                  engine_->config().n_embd)));
+  return {};
+}
+
+Result<engine::Session> Probe::open(engine::RowCodec codec) const {
+  LK_ASSIGN(engine::CacheSpec spec, engine::parse_cache_type("f32"));
+  spec.codec = std::move(codec);
+  spec.n_sinks = spec.codec ? options_.n_sinks : 0;
+  spec.n_window = spec.codec ? options_.window : 0;
+  return engine::Session::open(*engine_, {spec, options_.n_chunk, options_.n_chunk});
+}
+
+std::vector<float> Probe::logits(engine::Session& session, const float* hidden) const {
+  const int64_t n_embd = engine_->config().n_embd, n = int64_t(positions_.size());
+  std::vector<float> picked;
+  for (int p : positions_) {
+    picked.insert(picked.end(), hidden + p * n_embd, hidden + (p + 1) * n_embd);
+  }
+  std::vector<float> out(size_t(n * n_vocab()));
+  session.logits(matrix<const float>(picked.data(), n, n_embd), out.data());
+  return out;
+}
+
+double Probe::row_divergence(int64_t i, const std::vector<float>& coded) const {
+  const size_t n = size_t(n_vocab()), at = size_t(i) * n;
+  thread_local std::vector<float> scratch;
+  scratch.assign(coded.begin() + int64_t(at), coded.begin() + int64_t(at + n));
+  const double logsumexp = double(engine_->context().kernels->softmax(scratch.data(), int64_t(n)));
+  return engine::kl_divergence({{probabilities_.data() + at, n},
+                                {base_.data() + at, n},
+                                {coded.data() + at, n},
+                                logsumexp_[size_t(i)],
+                                logsumexp});
+}
+
+Result<std::vector<double>> measure_divergences(
+    const engine::Engine& engine, std::span<const int32_t> tokens,
+    std::span<const std::shared_ptr<const models::BasisFile>> files, const ProbeOptions& options,
+    const std::function<bool(int64_t done, int64_t total)>& progress) {
+  const size_t n_chunk = size_t(options.n_chunk), n_chunks = tokens.size() / n_chunk;
+  if (n_chunks == 0) {
+    return make_error(ErrorCode::kInvalidData, "text held back",
+                      "expected at least " + std::to_string(n_chunk) + " tokens, found " +
+                          std::to_string(tokens.size()));
+  }
+  std::vector<double> result(files.size(), 0.0);
+  int64_t done = 0;
+  for (size_t c = 0; c < n_chunks; ++c) {
+    LK_ASSIGN(const Probe probe,
+              Probe::prepare(engine, tokens.subspan(c * n_chunk, n_chunk), options));
+    for (size_t f = 0; f < files.size(); ++f) {
+      LK_ASSIGN(const double kld, probe.divergence(0, simulated_code(engine, files[f])));
+      result[f] += kld / double(n_chunks);
+      if (progress && !progress(++done, int64_t(n_chunks * files.size()))) {
+        return make_error(ErrorCode::kCancelled, "calibration", "stopped");
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace lowkey::calib

@@ -88,20 +88,12 @@ double total_importance(const SideBasis& side) {
   return total;
 }
 
-/// One set per head; scale(side) multiplies its importances. Rounding to float, and orders other
-/// than by importance, are evened out by a running minimum.
+/// All sides' sets in a fixed order; scale(side) multiplies their importances.
 template <class Scale>
 std::vector<CoordinateSet> coordinate_sets(const BasisFile& file, const Scale& scale) {
   std::vector<CoordinateSet> sets;
   for_each_side(file, [&](const SideBasis& side) {
-    for (const HeadBasis& head : side.heads) {
-      CoordinateSet set;
-      for (size_t i = 0; i < head.widths.size(); ++i) {
-        const double own = importance_of(head, i) * scale(side);
-        set.importance.push_back(i == 0 ? own : std::min(own, set.importance.back()));
-      }
-      sets.push_back(std::move(set));
-    }
+    for (CoordinateSet& set : side_sets(side, scale(side))) sets.push_back(std::move(set));
   });
   return sets;
 }
@@ -113,14 +105,10 @@ float step_of(int width, float variance) {
 }
 
 void set_widths(BasisFile& file, const Allocation& allocation) {
-  size_t s = 0;
+  std::span<const std::vector<uint8_t>> left = allocation.widths;
   for_each_side(file, [&](SideBasis& side) {
-    for (HeadBasis& head : side.heads) {
-      head.widths = allocation.widths[s++];
-      for (size_t i = 0; i < head.widths.size(); ++i) {
-        head.steps[i] = step_of(head.widths[i], head.variances[i]);
-      }
-    }
+    set_side_widths(side, left.first(side.heads.size()));
+    left = left.subspan(side.heads.size());
   });
   file.bits_per_element = double(allocation.bits) / double(elements_per_token(file));
 }
@@ -171,6 +159,29 @@ double expected_error(const SideBasis& side) {
     }
   }
   return error;
+}
+
+std::vector<CoordinateSet> side_sets(const SideBasis& side, double scale) {
+  std::vector<CoordinateSet> sets;
+  for (const HeadBasis& head : side.heads) {
+    CoordinateSet set;
+    for (size_t i = 0; i < head.widths.size(); ++i) {
+      const double own = importance_of(head, i) * scale;
+      set.importance.push_back(i == 0 ? own : std::min(own, set.importance.back()));
+    }
+    sets.push_back(std::move(set));
+  }
+  return sets;
+}
+
+void set_side_widths(SideBasis& side, std::span<const std::vector<uint8_t>> widths) {
+  for (size_t h = 0; h < side.heads.size(); ++h) {
+    HeadBasis& head = side.heads[h];
+    head.widths = widths[h];
+    for (size_t i = 0; i < head.widths.size(); ++i) {
+      head.steps[i] = step_of(head.widths[i], head.variances[i]);
+    }
+  }
 }
 
 void set_prior_sensitivities(BasisFile& file) {

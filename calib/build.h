@@ -1,6 +1,9 @@
 // From statistics to the bases of a layer, and from bases and sensitivities to widths.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "calib/allocate/widths.h"
 #include "calib/problem.h"
 #include "models/basis/basis.h"
@@ -43,6 +46,13 @@ void set_share_sensitivities(models::BasisFile& file);
 
 /// Elements of a token over all layers, heads and both sides.
 int64_t elements_per_token(const models::BasisFile& file);
+
+/// What allocation sees of a side: one set per head, importances times `scale`. Rounding to float,
+/// and orders other than by importance, are evened out by a running minimum.
+std::vector<CoordinateSet> side_sets(const models::SideBasis& side, double scale);
+
+/// Sets widths, one row per head, and the steps that go with them.
+void set_side_widths(models::SideBasis& side, std::span<const std::vector<uint8_t>> widths);
 
 /// Shares out `budget_bits` per token and sets widths, steps and bits_per_element. Needs only
 /// what the file holds, so that a smaller budget can be had from the same file later.

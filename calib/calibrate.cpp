@@ -5,19 +5,15 @@
 
 #include "base/sha256.h"
 #include "base/tasks.h"
+#include "calib/budgeting.h"
 #include "calib/learn/learn.h"
 #include "calib/tap/collect.h"
-#include "calib/tap/sensitivity.h"
 #include "engine/kv/chunk_table.h"
 #include "models/model_hash.h"
 
 namespace lowkey::calib {
 
 namespace {
-
-// Coarse enough that a side's divergence stands out of rounding, fine enough that it still grows
-// in proportion to the error.
-constexpr double kProbeBits = 2.0;
 
 Status check(const CalibrateOptions& o) {
   const auto expected = [](const char* option, const char* what, const std::string& found) {
@@ -32,11 +28,12 @@ Status check(const CalibrateOptions& o) {
   }
   if (!(o.bits > 0 && o.bits <= 8))
     return expected("--bits", "more than 0, up to 8", std::to_string(o.bits));
+  if (!(o.max_kld >= 0)) {
+    return expected("--max-kld", "a divergence above 0", std::to_string(o.max_kld));
+  }
   if (!(o.keep >= 0 && o.keep <= 1)) return expected("--keep", "0 to 1", std::to_string(o.keep));
   return {};
 }
-
-bool is_rank_only(const CalibrateOptions& o) { return o.keep > 0 || o.rank_k > 0 || o.rank_v > 0; }
 
 StatisticsPlan plan_of(const CalibrateOptions& o, const Method& method) {
   StatisticsPlan plan;
@@ -103,45 +100,6 @@ Status solve_layers(const std::vector<LayerStatistics>& statistics, const BuildO
   for (size_t l = 0; l < n; ++l) {
     LK_RETURN_IF_ERROR(statuses[l]);
     raise(result.solver, reports[l]);
-  }
-  return {};
-}
-
-/// Widths under which every side has an error that can be measured: the bits of kProbeBits, or the
-/// same share of every head's coordinates.
-Status assign_probe(const CalibrateOptions& o, models::BasisFile& file) {
-  if (!is_rank_only(o)) return reallocate(file, kProbeBits);
-  const int d = file.layers[0].k.heads[0].d();
-  const int rank = std::min(int(std::lround(o.keep * d)), d - 1);
-  return assign_ranks(file, rank, rank);
-}
-
-/// Codes every side alike, measures what each costs alone, and keeps the price per unit of error.
-Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> tokens,
-                         const CalibrateOptions& o, models::BasisFile& file) {
-  if (is_rank_only(o)) {
-    set_share_sensitivities(file);
-  } else {
-    set_prior_sensitivities(file);
-  }
-  if (!o.measure_sensitivity || o.rank_k > 0 || o.rank_v > 0) return {};
-  LK_RETURN_IF_ERROR(assign_probe(o, file));
-  SensitivityOptions options;
-  options.n_chunk = std::min(options.n_chunk, o.n_chunk);
-  options.n_sinks = o.n_sinks;
-  options.window = o.window;
-  if (o.progress) {
-    options.progress = [&](int done, int total) { return o.progress("sensitivity", done, total); };
-  }
-  LK_ASSIGN(
-      const auto measured,
-      measure_sensitivity(engine, tokens, std::make_shared<models::BasisFile>(file), options));
-  for (size_t l = 0; l < measured.size(); ++l) {
-    models::SideBasis* sides[] = {&file.layers[l].k, &file.layers[l].v};
-    for (size_t side = 0; side < 2; ++side) {
-      const double error = std::max(expected_error(*sides[side]), 1e-30);
-      sides[side]->sensitivity = std::max(measured[l][side], 1e-7) / error;
-    }
   }
   return {};
 }
@@ -228,14 +186,7 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
   models::BasisFile& file = result.file;
   LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
   LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
-  if (o.rank_k > 0 || o.rank_v > 0) {
-    LK_RETURN_IF_ERROR(assign_ranks(file, o.rank_k > 0 ? o.rank_k : file.head_dim,
-                                    o.rank_v > 0 ? o.rank_v : file.head_dim));
-  } else if (o.keep > 0) {
-    LK_RETURN_IF_ERROR(assign_keep(file, o.keep));
-  } else {
-    LK_RETURN_IF_ERROR(reallocate(file, o.bits));
-  }
+  LK_RETURN_IF_ERROR(spend_budget(engine, tokens, o, result));
   for (const models::LayerBasis& layer : file.layers) {
     result.expected_k.push_back(layer.k.sensitivity * expected_error(layer.k));
     result.expected_v.push_back(layer.v.sensitivity * expected_error(layer.v));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "calib/build.h"
+#include "calib/fit.h"
 #include "engine/engine.h"
 #include "models/basis/basis.h"
 
@@ -24,6 +25,14 @@ struct CalibrateOptions {
   double bits = 2.5;           // per element, everything but exact tokens counted
   double keep = 0;             // > 0: rank only, bf16, this share of all coordinates
   int rank_k = 0, rank_v = 0;  // > 0: rank only, bf16
+  bool rank_only = false;      // ranks in bf16 for what the next options ask
+  std::string policy;          // who gets the bits (calib/plan.h); empty: global, or assign_keep
+  int64_t budget_bits = 0;     // > 0: per token, instead of `bits`
+  double max_kld = 0;          // > 0: the fewest bits that should not exceed it
+  /// Text that nothing is learned from, whole chunks of n_chunk: predictions are checked on it.
+  std::vector<int32_t> held_back;
+  bool surfaces = false;  // measure error surfaces, which v1 and v2 need
+  bool correct = false;   // look for interactions at the planned widths
   uint64_t seed = 0;
   int n_threads = 1;
   bool measure_sensitivity = true;
@@ -35,6 +44,7 @@ struct CalibrateResult {
   models::BasisFile file;
   SolverReport solver;
   std::vector<double> expected_k, expected_v;  // [n_layers] predicted divergence, nats
+  Correction correction;                       // of sensitivities, if asked for
   double learned_loss = 1;  // learned bases: a layer's output error relative to the start, mean
 };
 

@@ -2,8 +2,12 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "apps/plot/chart.h"
 #include "base/file_map.h"
+#include "calib/plan.h"
 
 namespace lowkey::apps {
 
@@ -64,6 +68,31 @@ std::string width_map(const BasisFile& file, bool keys) {
   return to_svg(map);
 }
 
+/// The layers' surfaces side by side; K's levels down, V's to the right, darker is worse.
+std::string surface_maps(const BasisFile& file) {
+  const int n = int(file.profile.levels.size());
+  std::string out;
+  for (size_t l = 0; l < file.profile.surfaces.size(); ++l) {
+    HeatMap map;
+    map.title = fmt::format("Layer {}", l);
+    map.x_label =
+        fmt::format("V: {:g} to {:g} bits", file.profile.levels[0], file.profile.levels.back());
+    map.y_label = "K, the same";
+    map.n_rows = map.n_cols = n;
+    map.cell_width = map.cell_height = 14;
+    map.low = -12;  // powers of two of the relative error
+    map.high = 0;
+    for (const float error : file.profile.surfaces[l]) {
+      map.values.push_back(std::log2(std::max(double(error), 1e-12)) / 2);
+    }
+    out += to_svg(map);
+  }
+  if (out.empty()) return out;
+  return "<h2>Error of each layer's output over bits of K and V (powers of two: white 2^-12, dark "
+         "1)</h2>\n" +
+         out;
+}
+
 std::string error_chart(const calib::CalibrateResult& result) {
   LineChart chart;
   chart.title = "Expected divergence of each layer at these widths";
@@ -79,29 +108,27 @@ std::string error_chart(const calib::CalibrateResult& result) {
   return to_svg(chart);
 }
 
-double expected_total(const BasisFile& file) {
-  double total = 0;
-  for (const models::LayerBasis& layer : file.layers) {
-    total += layer.k.sensitivity * calib::expected_error(layer.k) +
-             layer.v.sensitivity * calib::expected_error(layer.v);
-  }
-  return total;
-}
-
-std::string budget_chart(BasisFile file) {
+std::string budget_chart(const BasisFile& file) {
   LineChart chart;
-  chart.title =
-      "What another budget would give (the sum over layers, a bound rather than a promise)";
+  chart.title = file.profile.measured_kld.empty()
+                    ? "What another budget would give (the sum over layers, never checked)"
+                    : "What another budget would give, and what was measured on text held back";
   chart.x_label = "KV bytes per token";
   chart.y_label = "expected KL divergence, nats";
   chart.log_y = true;
-  Series series{"latent", {}};
-  for (double bits = 1.0; bits <= 6.01; bits += 0.5) {
-    if (!calib::reallocate(file, bits).ok()) continue;
-    series.points.push_back(
-        {bits * double(calib::elements_per_token(file)) / 8, expected_total(file)});
+  Series predicted{"predicted", {}}, measured{"measured", {}, false};
+  const double n_bytes = double(calib::elements_per_token(file)) / 8;
+  if (const auto front = calib::predicted_front(file); front.ok()) {
+    for (const calib::FrontPoint& p : *front) {
+      predicted.points.push_back({p.bytes_per_token, p.kld});
+    }
   }
-  chart.series = {series};
+  for (size_t i = 0; i < file.profile.measured_kld.size(); ++i) {
+    measured.points.push_back(
+        {file.profile.measured_bits[i] * n_bytes, file.profile.measured_kld[i]});
+  }
+  chart.series = {predicted};
+  if (!measured.points.empty()) chart.series.push_back(measured);
   return to_svg(chart);
 }
 
@@ -119,7 +146,16 @@ nlohmann::json report_fields(const calib::CalibrateResult& result, const ReportS
       {"n_tokens", file.n_tokens},
       {"bits_per_element", file.bits_per_element},
       {"kv_bytes_per_token", file.bits_per_element * double(calib::elements_per_token(file)) / 8},
-      {"expected_kld", expected_total(file)},
+      {"policy", file.policy.empty() ? "global" : file.policy},
+      {"expected_kld", calib::expected_sum(file)},
+      {"predicted_kld", calib::predicted_kld(file)},
+      {"kld_scale", file.profile.kld_scale},
+      {"kld_exponent", file.profile.kld_exponent},
+      {"measured_bits", file.profile.measured_bits},
+      {"measured_kld", file.profile.measured_kld},
+      {"correction_kept", result.correction.kept},
+      {"correction_kld_before", result.correction.kld_before},
+      {"correction_kld_after", result.correction.kld_after},
       {"learned_loss", result.learned_loss},
       {"solver_residual", result.solver.residual},
       {"solver_orthonormality", result.solver.orthonormality},
@@ -149,7 +185,7 @@ Status write_report(const std::string& path, const calib::CalibrateResult& resul
   for (const bool keys : {true, false}) {
     html += width_map(result.file, keys) + spectrum_chart(result.file, keys);
   }
-  return write_file_atomically(path + ".html", html + "</html>\n");
+  return write_file_atomically(path + ".html", html + surface_maps(result.file) + "</html>\n");
 }
 
 }  // namespace lowkey::apps

@@ -9,8 +9,8 @@
 
 namespace lowkey::apps {
 
-Result<std::vector<int32_t>> text_tokens(const models::Tokenizer& tokenizer,
-                                         const std::string& path, int64_t n_tokens, int n_chunk) {
+Result<TextSplit> split_text(const models::Tokenizer& tokenizer, const std::string& path,
+                             int64_t n_tokens, int n_chunk, int n_held_back) {
   LK_ASSIGN(const std::string bytes, read_text_file(path));
   LK_ASSIGN(const std::vector<int32_t> all, tokenizer.encode(with_unix_newlines(bytes), {}));
   const int64_t available = int64_t(all.size()) / n_chunk;
@@ -20,12 +20,25 @@ Result<std::vector<int32_t>> text_tokens(const models::Tokenizer& tokenizer,
                           std::to_string(all.size()));
   }
   const int64_t n_chunks = std::clamp<int64_t>(n_tokens / n_chunk, 1, available);
-  std::vector<int32_t> tokens;
+  TextSplit out;
+  std::vector<int64_t> unused;
+  const auto append = [&](int64_t chunk, std::vector<int32_t>& to) {
+    const auto first = all.begin() + chunk * n_chunk;
+    to.insert(to.end(), first, first + n_chunk);
+  };
+  int64_t next = 0;
   for (int64_t i = 0; i < n_chunks; ++i) {
-    const auto first = all.begin() + i * available / n_chunks * n_chunk;
-    tokens.insert(tokens.end(), first, first + n_chunk);
+    const int64_t chunk = i * available / n_chunks;
+    append(chunk, out.learn);
+    for (; next < chunk; ++next) unused.push_back(next);
+    next = chunk + 1;
   }
-  return tokens;
+  for (; next < available; ++next) unused.push_back(next);
+  const auto n_held = std::min<int64_t>(n_held_back, int64_t(unused.size()));
+  for (int64_t i = 0; i < n_held; ++i) {
+    append(unused[size_t((2 * i + 1) * int64_t(unused.size()) / (2 * n_held))], out.held_back);
+  }
+  return out;
 }
 
 namespace {

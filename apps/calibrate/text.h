@@ -10,10 +10,15 @@
 
 namespace lowkey::apps {
 
-/// The first `n_tokens` of a text file, cut to whole chunks and spread over the file: a mixed text
-/// has its parts one after another.
-Result<std::vector<int32_t>> text_tokens(const models::Tokenizer& tokenizer,
-                                         const std::string& path, int64_t n_tokens, int n_chunk);
+struct TextSplit {
+  std::vector<int32_t> learn, held_back;  // whole chunks
+};
+
+/// About `n_tokens` of a text file, cut to whole chunks and spread over the file: a mixed text has
+/// its parts one after another. Up to `n_held_back` of the chunks between are held back; of a text
+/// that is used up, none.
+Result<TextSplit> split_text(const models::Tokenizer& tokenizer, const std::string& path,
+                             int64_t n_tokens, int n_chunk, int n_held_back);
 
 /// Samples that the model writes itself (temperature 1, no text needed), one per chunk.
 Result<std::vector<int32_t>> own_samples(const engine::Engine& engine,

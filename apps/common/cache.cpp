@@ -7,7 +7,9 @@
 
 #include "apps/common/options.h"
 #include "apps/models_get/models_get.h"
-#include "calib/calibrate.h"
+#include "calib/allocate/budget.h"
+#include "calib/build.h"
+#include "calib/plan.h"
 #include "calib/simulate.h"
 #include "engine/kv/load_basis.h"
 #include "models/model_hash.h"
@@ -15,6 +17,20 @@
 namespace lowkey::apps {
 
 namespace {
+
+/// Another budget than the file's own, by the file's own policy.
+Status spend_on(const CommonOptions& o, models::BasisFile& file) {
+  if (o.bits <= 0 && o.budget.empty()) return {};
+  calib::Budget budget{o.bits};
+  if (!o.budget.empty()) {
+    LK_ASSIGN(budget, calib::parse_budget(o.budget));
+  }
+  const int n_exact =
+      (o.n_sinks < 0 ? kSinks : o.n_sinks) + (o.n_window < 0 ? kWindow : o.n_window);
+  LK_ASSIGN(const int64_t bits,
+            calib::budget_bits(budget, calib::elements_per_token(file), n_exact));
+  return calib::plan_widths(file, calib::width_rules(calib::is_rank_only(file)), bits);
+}
 
 Result<engine::CacheSpec> latent_spec(const CommonOptions& o, const engine::Engine& engine) {
   const std::string path = o.basis == "auto" ? default_basis_path(engine.model()) : o.basis;
@@ -25,7 +41,7 @@ Result<engine::CacheSpec> latent_spec(const CommonOptions& o, const engine::Engi
   }
   LK_ASSIGN(models::BasisFile file, models::read_basis(path));
   LK_RETURN_IF_ERROR(models::match_model(file, models::model_hash(engine.model()), path));
-  if (o.bits > 0) LK_RETURN_IF_ERROR(calib::reallocate(file, o.bits));
+  LK_RETURN_IF_ERROR(spend_on(o, file));
   engine::CacheSpec spec;
   auto code = engine::latent_code(file, engine.config());
   if (code.ok()) {
@@ -70,8 +86,8 @@ void offer_basis(const CommonOptions& o, const engine::Engine& engine) {
 Result<engine::CacheSpec> cache_spec(const CommonOptions& o, const engine::Engine& engine) {
   auto made = o.basis.empty() ? engine::parse_cache_type(o.cache) : latent_spec(o, engine);
   if (!made.ok()) return made.error();
-  if (o.bits > 0 && o.basis.empty()) {
-    return make_error(ErrorCode::kInvalidArgument, "--bits",
+  if ((o.bits > 0 || !o.budget.empty()) && o.basis.empty()) {
+    return make_error(ErrorCode::kInvalidArgument, o.bits > 0 ? "--bits" : "--budget",
                       "expected a basis (-b) with it, found none");
   }
   engine::CacheSpec spec = std::move(made).value();

@@ -71,8 +71,11 @@ void add_cache_option(CLI::App& command, CommonOptions& o) {
 
 void add_basis_options(CLI::App& command, CommonOptions& o) {
   command.add_option("-b,--basis", o.basis, "Latent cache: a .lkb file, or 'auto'");
-  command.add_option("--bits", o.bits, "Bits per element, below what the basis was made for")
-      ->check(CLI::PositiveNumber);
+  auto* bits =
+      command.add_option("--bits", o.bits, "Bits per element, below what the basis was made for")
+          ->check(CLI::PositiveNumber);
+  command.add_option("--budget", o.budget, "The same as 2.5b, 96B/token or 4GiB@32k")
+      ->excludes(bits);
 }
 
 void add_exact_options(CLI::App& command, CommonOptions& o) {

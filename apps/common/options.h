@@ -18,6 +18,7 @@ struct CommonOptions {
   bool cache_given = false;  // by --cache
   std::string basis;         // .lkb file of a latent cache, or "auto": the one in the cache folder
   double bits = 0;           // > 0: another budget than the basis file's own
+  std::string budget;        // the same as "2.5b", "96B/token" or "4GiB@32k"
   int n_sinks = -1;          // -1: kSinks for latents, none for full-rank caches
   int n_window = -1;         // -1: kWindow for latents, none for full-rank caches
   double outliers = 0;       // most tokens of a latent cache kept exact by their gain, as a share
@@ -40,7 +41,7 @@ constexpr int kSinks = 4, kWindow = 32;
 void add_model_option(CLI::App& command, CommonOptions& options);    // -m
 void add_engine_options(CLI::App& command, CommonOptions& options);  // -t --isa --exact ... -q
 void add_cache_option(CLI::App& command, CommonOptions& options);    // --cache
-void add_basis_options(CLI::App& command, CommonOptions& options);   // -b --bits
+void add_basis_options(CLI::App& command, CommonOptions& options);   // -b --bits --budget
 /// --sinks --window --outliers --kv-budget
 void add_exact_options(CLI::App& command, CommonOptions& options);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "calib/plan.h"
 #include "models/basis/basis.h"
 
 namespace lowkey::apps {
@@ -39,10 +40,20 @@ Result<nlohmann::json> describe_basis(const std::string& path, bool with_layers)
                          {"n_calibration_tokens", file.n_tokens},
                          {"seed", file.seed},
                          {"model_hash", file.model_hash},
-                         {"text_hash", file.text_hash}};
+                         {"text_hash", file.text_hash},
+                         {"policy", file.policy.empty() ? "global" : file.policy}};
+  if (!file.profile.levels.empty()) json["profile_levels"] = file.profile.levels;
+  if (!file.profile.measured_kld.empty()) {
+    json["measured_bits"] = file.profile.measured_bits;
+    json["measured_kld"] = file.profile.measured_kld;
+    json["predicted_kld"] = calib::predicted_kld(file);
+  }
   if (!with_layers) return json;
   for (const models::LayerBasis& layer : file.layers) {
     json["layers"].push_back({{"k", describe_side(layer.k)}, {"v", describe_side(layer.v)}});
+  }
+  for (size_t l = 0; l < file.profile.surfaces.size(); ++l) {
+    json["layers"][l]["output_error"] = file.profile.surfaces[l];
   }
   return json;
 }

@@ -1,0 +1,97 @@
+#include "apps/calibrate/options.h"
+
+#include "calib/allocate/budget.h"
+#include "calib/plan.h"
+
+namespace lowkey::apps {
+
+namespace {
+
+void add_machine_options(CLI::App& command, CalibrateCommand& o) {
+  CommonOptions& common = o.common;
+  add_model_option(command, common);
+  add_engine_options(command, common);
+  add_exact_options(command, common);
+  add_cache_option(command, common);
+  command.add_option("-b,--basis", common.basis);
+  without_effect(command, {"--cache", "--basis", "--low-memory", "--outliers", "--kv-budget"});
+  command.add_option("--output,--format", common.output, "Format of stdout")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
+void add_text_options(CLI::App& command, CalibrateCommand& o) {
+  command.add_option("--text", o.text, "Text to learn from; without it the model writes its own");
+  command.add_option("--tokens", o.n_tokens, "How many of its tokens")->check(CLI::PositiveNumber);
+  command.add_option("--chunk", o.calibrate.n_chunk, "Tokens of a context")
+      ->check(CLI::Range(64, 1 << 20))
+      ->capture_default_str();
+  command
+      .add_option("-c,--context", o.calibrate.n_positions,
+                  "Positions that the keys' code must fit: the longest context to be used")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--seed", o.calibrate.seed, "Of the model's own samples");
+}
+
+void add_code_options(CLI::App& command, CalibrateCommand& o) {
+  command
+      .add_option("--method", o.calibrate.method,
+                  "k-svd, eigen, kq-svd, fisher, learned, stief, hadamard")
+      ->capture_default_str();
+  command.add_option("--space", o.calibrate.space, "post-rope or pre-rope")->capture_default_str();
+  command
+      .add_option("--centring", o.calibrate.centring,
+                  "Keys: none, mean, rotary; default: rotary where it can be decoded")
+      ->capture_default_str();
+  command.add_flag("--joint", o.calibrate.joint, "One basis over the KV heads of a layer");
+}
+
+void add_budget_options(CLI::App& command, CalibrateCommand& o) {
+  auto* bits = command.add_option("--bits", o.calibrate.bits, "Mean bits per element, all counted")
+                   ->capture_default_str();
+  auto* bytes =
+      command.add_option("--kv-bytes-per-token", o.kv_bytes_per_token, "The same as bytes");
+  auto* keep =
+      command.add_option("--keep", o.calibrate.keep, "Rank only (bf16): share of coordinates");
+  auto* budget = command.add_option(
+      "--budget", o.budget, "Bits per element (2.5b), 96B/token, or a cache's size (4GiB@32k)");
+  auto* max_kld = command.add_option("--max-kld", o.calibrate.max_kld,
+                                     "The fewest bytes whose predicted divergence is below this");
+  max_kld->check(CLI::PositiveNumber);
+  const std::vector<CLI::Option*> all = {bits, bytes, keep, budget, max_kld};
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (size_t j = i + 1; j < all.size(); ++j) all[i]->excludes(all[j]);
+  }
+  command.add_option("--rank-k", o.calibrate.rank_k, "Rank only (bf16): coordinates of a key");
+  command.add_option("--rank-v", o.calibrate.rank_v, "Rank only (bf16): coordinates of a value");
+  command.add_flag("--rank-only", o.calibrate.rank_only,
+                   "Ranks in bf16 instead of mixed widths, under --budget or --max-kld");
+  command.add_option("--policy", o.calibrate.policy,
+                     "Who gets the bits: uniform, v1, v2, global (default)");
+  command.add_flag("--correct", o.calibrate.correct,
+                   "Measure what sides cost in company too; keep that if it helps");
+}
+
+}  // namespace
+
+void add_calibrate_options(CLI::App& command, CalibrateCommand& o) {
+  add_machine_options(command, o);
+  add_text_options(command, o);
+  add_code_options(command, o);
+  add_budget_options(command, o);
+  command.add_option("-o,--out", o.out, "The .lkb file; default: in the cache folder");
+}
+
+Status complete_options(const models::ModelConfig& c, CalibrateCommand& o) {
+  const int64_t n_elements = int64_t{2} * c.n_layers * c.n_kv_heads * c.head_dim;
+  if (o.kv_bytes_per_token > 0) o.calibrate.bits = 8.0 * o.kv_bytes_per_token / double(n_elements);
+  LK_RETURN_IF_ERROR(calib::find_policy(o.calibrate.policy));
+  o.calibrate.surfaces = true;
+  if (o.budget.empty()) return {};
+  LK_ASSIGN(const calib::Budget budget, calib::parse_budget(o.budget));
+  LK_ASSIGN(o.calibrate.budget_bits,
+            calib::budget_bits(budget, n_elements, o.calibrate.n_sinks + o.calibrate.window));
+  return {};
+}
+
+}  // namespace lowkey::apps

@@ -16,5 +16,6 @@ void add_models_command(CLI::App& program, Status& status);
 void add_bench_command(CLI::App& program, Status& status);
 void add_calibrate_command(CLI::App& program, Status& status);
 void add_compare_command(CLI::App& program, Status& status);
+void add_plan_command(CLI::App& program, Status& status);
 
 }  // namespace lowkey::apps

@@ -61,6 +61,7 @@ int run_program(int argc, char** argv) {
   add_perplexity_command(program, status);
   add_bench_command(program, status);
   add_calibrate_command(program, status);
+  add_plan_command(program, status);
   add_compare_command(program, status);
   add_tokenize_command(program, status);
   add_inspect_command(program, status);

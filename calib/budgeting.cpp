@@ -54,6 +54,13 @@ int64_t budget_of(const CalibrateOptions& o, const models::BasisFile& file) {
   return o.keep > 0 ? int64_t(o.keep * n + 0.5) * 16 : int64_t(std::floor(o.bits * n));
 }
 
+/// Where sensitivities are compared: at the budget, or in the middle if a divergence decides it.
+int64_t trial_bits(const CalibrateOptions& o, const models::BasisFile& file) {
+  if (o.max_kld <= 0) return budget_of(o, file);
+  const double bits = is_rank_only(o) ? 16 * kProbeKeep : kProbeBits;
+  return int64_t(bits * double(elements_per_token(file)));
+}
+
 Status set_widths(const CalibrateOptions& o, models::BasisFile& file) {
   if (o.rank_k > 0 || o.rank_v > 0) {
     return assign_ranks(file, o.rank_k > 0 ? o.rank_k : file.head_dim,
@@ -107,6 +114,11 @@ Status spend_budget(const engine::Engine& engine, std::span<const int32_t> token
   if (priced && o.surfaces) LK_RETURN_IF_ERROR(add_surfaces(engine, tokens, o, file));
   const bool check = priced && !o.held_back.empty();
   const FitOptions fit = fit_options(o);
+  if (check && o.surfaces) {
+    LK_ASSIGN(result.blend,
+              blend_sensitivities(engine, o.held_back, fit, trial_bits(o, file), file));
+    file.policy = o.policy;
+  }
   if (check) LK_RETURN_IF_ERROR(fit_divergence(engine, o.held_back, fit, file));
   LK_RETURN_IF_ERROR(set_widths(o, file));
   if (!check || !o.correct) return {};

@@ -6,6 +6,7 @@
 
 #include "calib/build.h"
 #include "calib/plan.h"
+#include "calib/tap/output_error.h"
 #include "calib/tap/probe.h"
 #include "calib/tap/sensitivity.h"
 
@@ -28,6 +29,35 @@ std::function<bool(int64_t, int64_t)> stage(const FitOptions& o, const char* nam
 double blended(double alone, double marginal, double error) {
   const double in_company = std::max(marginal, 0.1 * alone * error) / std::max(error, 1e-30);
   return std::sqrt(alone * in_company);
+}
+
+/// Which of two plans is better on the text held back; `file` becomes it.
+Result<Correction> keep_better(const engine::Engine& engine, std::span<const int32_t> held_back,
+                               const FitOptions& o, const BasisFile& after, BasisFile& file) {
+  const Files both = {std::make_shared<const BasisFile>(file),
+                      std::make_shared<const BasisFile>(after)};
+  LK_ASSIGN(const auto klds, measure_divergences(engine, held_back, both, probe_options(o),
+                                                 stage(o, "checking corrections")));
+  const Correction result{klds[0], klds[1], klds[1] < klds[0]};
+  if (result.kept) file = after;
+  return result;
+}
+
+/// Index of the level whose bits are nearest to those that sensitivities are probed at.
+size_t middle_level(const models::ErrorProfile& profile, bool rank_only) {
+  const double wanted = rank_only ? 0.55 * 16 : 2.0;
+  size_t best = 0;
+  for (size_t i = 1; i < profile.levels.size(); ++i) {
+    if (std::abs(profile.levels[i] - wanted) < std::abs(profile.levels[best] - wanted)) best = i;
+  }
+  return best;
+}
+
+/// Error of the layer's output when one side alone is at `level`, the other as good as exact.
+double output_error_alone(const std::vector<float>& surface, size_t n, size_t level, bool keys) {
+  const size_t last = n - 1;
+  const double coded = double(surface[keys ? level * n + last : last * n + level]);
+  return std::max(coded - double(surface[last * n + last]), 1e-12);
 }
 
 }  // namespace
@@ -75,12 +105,51 @@ Status fit_divergence(const engine::Engine& engine, std::span<const int32_t> hel
   return {};
 }
 
+Result<BasisFile> blended_sensitivities(const BasisFile& file, bool rank_only) {
+  const models::ErrorProfile& profile = file.profile;
+  if (profile.surfaces.size() != file.layers.size() || file.layers.empty()) {
+    return make_error(ErrorCode::kUnsupported, "sensitivities",
+                      "expected error surfaces to blend with, found none");
+  }
+  const size_t n = profile.levels.size(), level = middle_level(profile, rank_only);
+  LK_ASSIGN(const BasisFile coded, file_at_level(file, rank_only, profile.levels[level]));
+  BasisFile out = file;
+  double log_mean = 0;
+  std::vector<double> log_ratios;  // of divergence to output error, [layers][K, V]
+  for (size_t l = 0; l < file.layers.size(); ++l) {
+    for (const bool keys : {true, false}) {
+      const models::SideBasis& side = keys ? coded.layers[l].k : coded.layers[l].v;
+      const double kld = std::max(side.sensitivity * expected_error(side), 1e-12);
+      const double moved = output_error_alone(profile.surfaces[l], n, level, keys);
+      log_ratios.push_back(std::log(kld / moved));
+      log_mean += log_ratios.back() / double(2 * file.layers.size());
+    }
+  }
+  for (size_t i = 0; i < log_ratios.size(); ++i) {
+    models::SideBasis& side = i % 2 == 0 ? out.layers[i / 2].k : out.layers[i / 2].v;
+    side.sensitivity *= std::exp(0.5 * (log_mean - log_ratios[i]));
+  }
+  return out;
+}
+
+Result<Correction> blend_sensitivities(const engine::Engine& engine,
+                                       std::span<const int32_t> held_back, const FitOptions& o,
+                                       int64_t budget_bits, BasisFile& file) {
+  LK_ASSIGN(BasisFile blended, blended_sensitivities(file, o.rank_only));
+  blended.policy = file.policy = "global";
+  const WidthRules rules = width_rules(o.rank_only);
+  LK_RETURN_IF_ERROR(plan_widths(file, rules, budget_bits));
+  LK_RETURN_IF_ERROR(plan_widths(blended, rules, budget_bits));
+  return keep_better(engine, held_back, o, blended, file);
+}
+
 Result<Correction> correct_sensitivities(const engine::Engine& engine,
                                          std::span<const int32_t> tokens,
                                          std::span<const int32_t> held_back, const FitOptions& o,
                                          BasisFile& file) {
   const auto before = std::make_shared<const BasisFile>(file);
   SensitivityOptions marginal;
+  marginal.n_chunk = std::min(marginal.n_chunk, o.n_chunk);
   marginal.n_sinks = o.n_sinks;
   marginal.window = o.window;
   const auto progress = stage(o, "interactions");
@@ -95,12 +164,7 @@ Result<Correction> correct_sensitivities(const engine::Engine& engine,
     }
   }
   LK_RETURN_IF_ERROR(plan_widths(after, width_rules(o.rank_only), planned_bits(file)));
-  const Files both = {before, std::make_shared<const BasisFile>(after)};
-  LK_ASSIGN(const auto klds, measure_divergences(engine, held_back, both, probe_options(o),
-                                                 stage(o, "checking the correction")));
-  const Correction result{klds[0], klds[1], klds[1] < klds[0]};
-  if (result.kept) file = std::move(after);
-  return result;
+  return keep_better(engine, held_back, o, after, file);
 }
 
 }  // namespace lowkey::calib

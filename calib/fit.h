@@ -36,6 +36,18 @@ struct Correction {
   bool kept = false;
 };
 
+/// A side's divergence alone, measured on few tokens, and what its code does to the layer's output
+/// both say what an error costs; sensitivities halfway between them, in the logarithm.
+/// kUnsupported without error surfaces.
+Result<models::BasisFile> blended_sensitivities(const models::BasisFile& file, bool rank_only);
+
+/// Plans `budget_bits` with the file's sensitivities and with blended ones, and keeps the better
+/// sensitivities on `held_back`. Only the policy `global` asks for them: others change nothing.
+Result<Correction> blend_sensitivities(const engine::Engine& engine,
+                                       std::span<const int32_t> held_back,
+                                       const FitOptions& options, int64_t budget_bits,
+                                       models::BasisFile& file);
+
 /// Where layers interact, a side's price differs from what it costs alone: measures it on `tokens`
 /// at the planned widths, plans anew for as many bits, and keeps that if it is better on
 /// `held_back`.

@@ -16,20 +16,6 @@ namespace {
 
 constexpr double kLeastError = 1e-12;
 
-/// The file with every side at the same bits, shared out over its heads.
-Result<std::shared_ptr<const models::BasisFile>> file_at(models::BasisFile file, bool rank_only,
-                                                         double level) {
-  const WidthRules rules = width_rules(rank_only);
-  const auto bits = int64_t(std::floor(level * file.n_kv_heads * file.head_dim + 1e-6));
-  for (models::LayerBasis& layer : file.layers) {
-    for (models::SideBasis* side : {&layer.k, &layer.v}) {
-      LK_ASSIGN(const Allocation own, allocate_widths(side_sets(*side, 1.0), bits, rules));
-      set_side_widths(*side, own.widths);
-    }
-  }
-  return std::make_shared<const models::BasisFile>(std::move(file));
-}
-
 /// Errors of one layer by what is coded; [levels] each.
 struct Rows3 {
   std::vector<double> keys, values, both;
@@ -42,8 +28,9 @@ class SurfaceMeter {
 
   Status prepare(const models::BasisFile& file, const std::vector<double>& levels) {
     for (const double level : levels) {
-      LK_ASSIGN(auto coded, file_at(file, o_.rank_only, level));
-      codes_.push_back(simulated_code(engine_, std::move(coded)));
+      LK_ASSIGN(models::BasisFile coded, file_at_level(file, o_.rank_only, level));
+      codes_.push_back(
+          simulated_code(engine_, std::make_shared<const models::BasisFile>(std::move(coded))));
     }
     return {};
   }
@@ -104,6 +91,18 @@ std::vector<double> profile_levels(bool rank_only) {
   std::vector<double> levels;
   for (const double share : {0.25, 0.4, 0.55, 0.7, 0.85, 1.0}) levels.push_back(16 * share);
   return levels;
+}
+
+Result<models::BasisFile> file_at_level(models::BasisFile file, bool rank_only, double level) {
+  const WidthRules rules = width_rules(rank_only);
+  const auto bits = int64_t(std::floor(level * file.n_kv_heads * file.head_dim + 1e-6));
+  for (models::LayerBasis& layer : file.layers) {
+    for (models::SideBasis* side : {&layer.k, &layer.v}) {
+      LK_ASSIGN(const Allocation own, allocate_widths(side_sets(*side, 1.0), bits, rules));
+      set_side_widths(*side, own.widths);
+    }
+  }
+  return file;
 }
 
 std::vector<float> error_surface(std::span<const double> keys, std::span<const double> values,

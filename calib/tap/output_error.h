@@ -27,6 +27,9 @@ struct OutputErrorOptions {
 /// Levels at which surfaces are measured, in bits per element of a side.
 std::vector<double> profile_levels(bool rank_only);
 
+/// The file with every side at `level` bits per element, shared out over its heads.
+Result<models::BasisFile> file_at_level(models::BasisFile file, bool rank_only, double level);
+
 /// Fills levels and surfaces of the file's profile. Measured for each level: keys coded alone,
 /// values coded alone, and both at once; the rest of the grid is the sum of the two alone, times
 /// what both at once were found to cost more or less than the sum.

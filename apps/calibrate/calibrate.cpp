@@ -13,6 +13,7 @@
 
 #include "apps/calibrate/options.h"
 #include "apps/calibrate/report.h"
+#include "apps/calibrate/sweep.h"
 #include "apps/calibrate/text.h"
 #include "apps/commands.h"
 #include "apps/console/progress.h"
@@ -94,6 +95,7 @@ Status run(CalibrateCommand o) {
   if (o.common.n_window >= 0) o.calibrate.window = o.common.n_window;
   LK_RETURN_IF_ERROR(complete_options(engine->config(), o));
   o.calibrate.n_threads = engine->n_threads();
+  if (o.sweep) return run_sweep(o, *engine, model_path);
   watch_for_stop();
   Stages stages(o.common.quiet);
   LK_ASSIGN(TextSplit texts, texts_of(o, *engine, model_path, stages));

@@ -72,6 +72,39 @@ void add_budget_options(CLI::App& command, CalibrateCommand& o) {
                    "Measure what sides cost in company too; keep that if it helps");
 }
 
+void add_sweep_options(CLI::App& command, CalibrateCommand& o) {
+  command.add_flag("--sweep", o.sweep,
+                   "Measure the front of methods and controls; -o is then json, csv or svg");
+  const auto list = [&](const char* name, auto& values, const char* help) {
+    command.add_option(name, values, help)->delimiter(',')->capture_default_str();
+  };
+  list("--methods", o.methods, "Sweep: methods, a list; learned and stief take long");
+  list("--policies", o.policies, "Sweep: policies, a list");
+  list("--controls", o.controls, "Sweep: full-rank caches, a list");
+  list("--sweep-bits", o.sweep_bits, "Sweep: bits per element, a list");
+  command.add_option("-f,--file", o.judge,
+                     "Sweep: text to judge by; default: what of --text was not learned from");
+  command.add_option("--chunks", o.n_judge_chunks, "Sweep: contexts to judge by")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+Status check_sweep(const CalibrateCommand& o) {
+  if (!o.out.empty() && o.out != "json" && o.out != "csv" && o.out != "svg") {
+    return make_error(ErrorCode::kInvalidArgument, "-o",
+                      "expected json, csv or svg with --sweep, found '" + o.out + "'");
+  }
+  if (o.text.empty()) {
+    return make_error(ErrorCode::kInvalidArgument, "--sweep", "expected a --text, found none");
+  }
+  for (const std::string& policy : o.policies) LK_RETURN_IF_ERROR(calib::find_policy(policy));
+  for (const std::string& method : o.methods) LK_RETURN_IF_ERROR(calib::find_method(method));
+  for (const std::string& control : o.controls) {
+    LK_RETURN_IF_ERROR(engine::parse_cache_type(control));
+  }
+  return {};
+}
+
 }  // namespace
 
 void add_calibrate_options(CLI::App& command, CalibrateCommand& o) {
@@ -79,6 +112,7 @@ void add_calibrate_options(CLI::App& command, CalibrateCommand& o) {
   add_text_options(command, o);
   add_code_options(command, o);
   add_budget_options(command, o);
+  add_sweep_options(command, o);
   command.add_option("-o,--out", o.out, "The .lkb file; default: in the cache folder");
 }
 
@@ -86,6 +120,7 @@ Status complete_options(const models::ModelConfig& c, CalibrateCommand& o) {
   const int64_t n_elements = int64_t{2} * c.n_layers * c.n_kv_heads * c.head_dim;
   if (o.kv_bytes_per_token > 0) o.calibrate.bits = 8.0 * o.kv_bytes_per_token / double(n_elements);
   LK_RETURN_IF_ERROR(calib::find_policy(o.calibrate.policy));
+  if (o.sweep) LK_RETURN_IF_ERROR(check_sweep(o));
   o.calibrate.surfaces = true;
   if (o.budget.empty()) return {};
   LK_ASSIGN(const calib::Budget budget, calib::parse_budget(o.budget));

@@ -19,9 +19,11 @@ struct CalibrateCommand {
   bool resume = false;
   // The sweep's own.
   bool sweep = false;
-  std::vector<std::string> methods, policies;
-  std::vector<double> sweep_bits;
-  std::string judge;  // text to judge by
+  std::vector<std::string> methods = {"k-svd", "eigen", "kq-svd", "fisher"};
+  std::vector<std::string> policies = {"global"};
+  std::vector<std::string> controls = {"f16", "q8_0h", "q4_0h"};
+  std::vector<double> sweep_bits = {1.5, 2.0, 2.5, 3.0, 4.0};
+  std::string judge;  // text to judge by; empty: chunks of `text` that nothing was learned from
   int n_judge_chunks = 4;
 };
 

@@ -42,21 +42,27 @@ Result<engine::CacheSpec> latent_spec(const CommonOptions& o, const engine::Engi
   LK_ASSIGN(models::BasisFile file, models::read_basis(path));
   LK_RETURN_IF_ERROR(models::match_model(file, models::model_hash(engine.model()), path));
   LK_RETURN_IF_ERROR(spend_on(o, file));
-  engine::CacheSpec spec;
-  auto code = engine::latent_code(file, engine.config());
-  if (code.ok()) {
-    spec.latent = std::move(code).value();
-  } else {
-    spdlog::warn("{}: no fused kernel ({}); the code is simulated on f32 tiles", path,
-                 code.error().what);
-    spec = calib::simulated_cache(engine, std::make_shared<models::BasisFile>(std::move(file)));
-  }
+  LK_ASSIGN(engine::CacheSpec spec, latent_cache(std::move(file), engine, path));
   spec.n_sinks = kSinks;
   spec.n_window = kWindow;
   return spec;
 }
 
 }  // namespace
+
+Result<engine::CacheSpec> latent_cache(models::BasisFile file, const engine::Engine& engine,
+                                       const std::string& name) {
+  engine::CacheSpec spec;
+  auto code = engine::latent_code(file, engine.config());
+  if (code.ok()) {
+    spec.latent = std::move(code).value();
+  } else {
+    spdlog::warn("{}: no fused kernel ({}); the code is simulated on f32 tiles", name,
+                 code.error().what);
+    spec = calib::simulated_cache(engine, std::make_shared<models::BasisFile>(std::move(file)));
+  }
+  return spec;
+}
 
 std::string default_basis_path(const models::Model& model) {
   return default_cache_folder() + "/bases/" + models::model_hash(model).substr(0, 16) + ".lkb";

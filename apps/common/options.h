@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "models/basis/basis.h"
 
 namespace lowkey::apps {
 
@@ -65,6 +66,11 @@ Result<engine::CacheSpec> cache_spec(const CommonOptions& options, const engine:
 /// Where neither --cache nor -b is given: one line on stderr about the model's basis in the cache
 /// folder and what it saves, or about how to make one.
 void offer_basis(const CommonOptions& options, const engine::Engine& engine);
+
+/// The latent cache of a basis file's widths, no exact tokens set; `name` is for what is said of
+/// it.
+Result<engine::CacheSpec> latent_cache(models::BasisFile file, const engine::Engine& engine,
+                                       const std::string& name);
 
 /// Where `lowkey calibrate` puts a model's basis if it is not told: in the cache folder.
 std::string default_basis_path(const models::Model& model);

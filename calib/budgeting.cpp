@@ -14,7 +14,7 @@ namespace {
 
 // Coarse enough that a side's divergence stands out of rounding, fine enough that it still grows
 // in proportion to the error.
-constexpr double kProbeBits = 2.0, kProbeKeep = 0.61;
+constexpr double kProbeBits = 2.0, kProbeKeep = 0.55;
 
 /// Whether widths follow from measured divergences rather than from ranks that the user gave.
 bool has_plan(const CalibrateOptions& o) {
@@ -84,7 +84,11 @@ Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> 
   if (rank_only && !has_plan(o)) return {};
   set_prior_sensitivities(file);
   if (!o.measure_sensitivity) return {};
-  LK_RETURN_IF_ERROR(rank_only ? assign_keep(file, kProbeKeep) : reallocate(file, kProbeBits));
+  if (rank_only) {  // every side the same: one that is kept whole would seem to cost nothing
+    LK_ASSIGN(file, file_at_level(std::move(file), true, 16 * kProbeKeep));
+  } else {
+    LK_RETURN_IF_ERROR(reallocate(file, kProbeBits));
+  }
   SensitivityOptions options;
   options.n_chunk = std::min(options.n_chunk, o.n_chunk);
   options.n_sinks = o.n_sinks;

@@ -115,10 +115,12 @@ Status spend_budget(const engine::Engine& engine, std::span<const int32_t> token
   LK_ASSIGN([[maybe_unused]] const Policy policy, find_policy(o.policy));
   file.policy = o.policy;
   const bool priced = o.measure_sensitivity && (!is_rank_only(o) || has_plan(o));
-  if (priced && o.surfaces) LK_RETURN_IF_ERROR(add_surfaces(engine, tokens, o, file));
+  // Output errors are sampled from two contexts at least; a shorter text does without.
+  const bool surfaces = priced && o.surfaces && int64_t(tokens.size()) >= int64_t{2} * o.n_chunk;
+  if (surfaces) LK_RETURN_IF_ERROR(add_surfaces(engine, tokens, o, file));
   const bool check = priced && !o.held_back.empty();
   const FitOptions fit = fit_options(o);
-  if (check && o.surfaces) {
+  if (check && surfaces) {
     LK_ASSIGN(result.blend,
               blend_sensitivities(engine, o.held_back, fit, trial_bits(o, file), file));
     file.policy = o.policy;

@@ -21,6 +21,21 @@ bool has_plan(const CalibrateOptions& o) {
   return !o.policy.empty() || o.budget_bits > 0 || o.max_kld > 0;
 }
 
+/// Whether divergences decide anything: not where the user gives the ranks.
+bool is_priced(const CalibrateOptions& o) {
+  return o.measure_sensitivity && o.rank_k <= 0 && o.rank_v <= 0;
+}
+
+/// Widths under which every side has an error that can be measured: the bits of kProbeBits, or the
+/// same share of every head's coordinates.
+Status assign_probe(const CalibrateOptions& o, models::BasisFile& file) {
+  if (!is_rank_only(o)) return reallocate(file, kProbeBits);
+  const int d = file.layers[0].k.heads[0].d();
+  const double keep = o.keep > 0 ? o.keep : kProbeKeep;
+  const int rank = std::min(int(std::lround(keep * d)), d - 1);
+  return assign_ranks(file, rank, rank);
+}
+
 FitOptions fit_options(const CalibrateOptions& o) {
   FitOptions fit;
   fit.n_chunk = o.n_chunk;
@@ -81,14 +96,13 @@ bool is_rank_only(const CalibrateOptions& o) {
 Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> tokens,
                          const CalibrateOptions& o, models::BasisFile& file) {
   const bool rank_only = is_rank_only(o);
-  if (rank_only && !has_plan(o)) return {};
-  set_prior_sensitivities(file);
-  if (!o.measure_sensitivity) return {};
-  if (rank_only) {  // every side the same: one that is kept whole would seem to cost nothing
-    LK_ASSIGN(file, file_at_level(std::move(file), true, 16 * kProbeKeep));
+  if (rank_only) {
+    set_share_sensitivities(file);
   } else {
-    LK_RETURN_IF_ERROR(reallocate(file, kProbeBits));
+    set_prior_sensitivities(file);
   }
+  if (!is_priced(o)) return {};
+  LK_RETURN_IF_ERROR(assign_probe(o, file));
   SensitivityOptions options;
   options.n_chunk = std::min(options.n_chunk, o.n_chunk);
   options.n_sinks = o.n_sinks;
@@ -114,7 +128,7 @@ Status spend_budget(const engine::Engine& engine, std::span<const int32_t> token
   models::BasisFile& file = result.file;
   LK_ASSIGN([[maybe_unused]] const Policy policy, find_policy(o.policy));
   file.policy = o.policy;
-  const bool priced = o.measure_sensitivity && (!is_rank_only(o) || has_plan(o));
+  const bool priced = is_priced(o);
   // Output errors are sampled from two contexts at least; a shorter text does without.
   const bool surfaces = priced && o.surfaces && int64_t(tokens.size()) >= int64_t{2} * o.n_chunk;
   if (surfaces) LK_RETURN_IF_ERROR(add_surfaces(engine, tokens, o, file));

@@ -1,10 +1,19 @@
 #include "calib/tap/probe.h"
 
+#include <algorithm>
 #include <string>
 
 #include "engine/eval/compare_rows.h"
 
 namespace lowkey::calib {
+
+namespace {
+
+// Positions whose logits are in memory at once: few enough to stay near, and never to be fresh
+// pages again.
+constexpr int64_t kLogitRows = 32;
+
+}  // namespace
 
 Probe::Probe(const engine::Engine& engine, const ProbeOptions& options)
     : engine_(&engine), options_(options), inputs_(size_t(engine.config().n_layers)) {
@@ -34,7 +43,9 @@ Status Probe::run(std::span<const int32_t> tokens) {
     hidden.assign(rows.data, rows.data + rows.rows * rows.cols);
     return Status();
   }));
-  base_ = logits(session, hidden.data());
+  const Range all{0, int64_t(positions_.size())};
+  base_.resize(size_t(all.end * n_vocab()));
+  logits(session, hidden.data(), all, base_.data());
   logsumexp_.resize(positions_.size());
   probabilities_ = base_;
   engine_->context().team->parallel_for(int64_t(positions_.size()), 1, [&](Range rows, int) {
@@ -53,11 +64,18 @@ Result<double> Probe::divergence(int layer, engine::RowCodec codec) const {
             session.resume(layer, matrix<const float>(inputs_[size_t(layer)].data(),
                                                       options_.n_chunk, n_embd)));
   const std::vector<float> hidden(rows.data, rows.data + rows.rows * rows.cols);
-  std::vector<float> coded = logits(session, hidden.data());
   std::vector<double> kld(positions_.size());
-  engine_->context().team->parallel_for(int64_t(kld.size()), 1, [&](Range part, int) {
-    for (int64_t i = part.begin; i < part.end; ++i) kld[size_t(i)] = row_divergence(i, coded);
-  });
+  const int64_t n = int64_t(kld.size());
+  std::vector<float> coded(size_t(std::min(kLogitRows, n) * n_vocab()));
+  for (int64_t first = 0; first < n; first += kLogitRows) {
+    const Range part{first, std::min(first + kLogitRows, n)};
+    logits(session, hidden.data(), part, coded.data());
+    engine_->context().team->parallel_for(part.size(), 1, [&](Range rows, int) {
+      for (int64_t i = rows.begin; i < rows.end; ++i) {
+        kld[size_t(first + i)] = row_divergence(first + i, coded.data() + i * n_vocab());
+      }
+    });
+  }
   double sum = 0;
   for (double x : kld) sum += x;
   return sum / double(kld.size());
@@ -81,25 +99,24 @@ Result<engine::Session> Probe::open(engine::RowCodec codec) const {
   return engine::Session::open(*engine_, {spec, options_.n_chunk, options_.n_chunk});
 }
 
-std::vector<float> Probe::logits(engine::Session& session, const float* hidden) const {
-  const int64_t n_embd = engine_->config().n_embd, n = int64_t(positions_.size());
+void Probe::logits(engine::Session& session, const float* hidden, Range rows, float* out) const {
+  const int64_t n_embd = engine_->config().n_embd;
   std::vector<float> picked;
-  for (int p : positions_) {
-    picked.insert(picked.end(), hidden + p * n_embd, hidden + (p + 1) * n_embd);
+  for (int64_t i = rows.begin; i < rows.end; ++i) {
+    const float* row = hidden + int64_t{positions_[size_t(i)]} * n_embd;
+    picked.insert(picked.end(), row, row + n_embd);
   }
-  std::vector<float> out(size_t(n * n_vocab()));
-  session.logits(matrix<const float>(picked.data(), n, n_embd), out.data());
-  return out;
+  session.logits(matrix<const float>(picked.data(), rows.size(), n_embd), out);
 }
 
-double Probe::row_divergence(int64_t i, const std::vector<float>& coded) const {
+double Probe::row_divergence(int64_t i, const float* coded) const {
   const size_t n = size_t(n_vocab()), at = size_t(i) * n;
   thread_local std::vector<float> scratch;
-  scratch.assign(coded.begin() + int64_t(at), coded.begin() + int64_t(at + n));
+  scratch.assign(coded, coded + n);
   const double logsumexp = double(engine_->context().kernels->softmax(scratch.data(), int64_t(n)));
   return engine::kl_divergence({{probabilities_.data() + at, n},
                                 {base_.data() + at, n},
-                                {coded.data() + at, n},
+                                {coded, n},
                                 logsumexp_[size_t(i)],
                                 logsumexp});
 }

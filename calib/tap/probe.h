@@ -39,8 +39,9 @@ class Probe {
   Status run(std::span<const int32_t> tokens);
   engine::LayerObserver input_keeper();
   Result<engine::Session> open(engine::RowCodec codec) const;
-  std::vector<float> logits(engine::Session& session, const float* hidden) const;
-  double row_divergence(int64_t i, const std::vector<float>& coded) const;
+  /// Of the positions `rows`, [rows.size(), n_vocab].
+  void logits(engine::Session& session, const float* hidden, Range rows, float* out) const;
+  double row_divergence(int64_t i, const float* coded) const;
 
   const engine::Engine* engine_;
   ProbeOptions options_;

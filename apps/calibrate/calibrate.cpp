@@ -63,7 +63,7 @@ Result<TextSplit> texts_of(const CalibrateCommand& o, const engine::Engine& engi
     const int64_t n = o.n_tokens > 0 ? o.n_tokens : 16384;
     return split_text(tokenizer, o.text, n, n_chunk, kHeldBackChunks);
   }
-  const int64_t n = std::max<int64_t>(o.n_tokens > 0 ? o.n_tokens : 4096, n_chunk);
+  const int64_t n = std::max<int64_t>(o.n_tokens > 0 ? o.n_tokens : 8192, n_chunk);
   LK_ASSIGN(std::vector<int32_t> all,
             own_samples(engine, tokenizer, n + kHeldBackSamples * n_chunk, n_chunk,
                         o.calibrate.seed, [&](int64_t done, int64_t total) {

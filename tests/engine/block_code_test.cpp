@@ -78,16 +78,7 @@ TEST(HadamardControl, NamesSayTheWidths) {
 
 class HadamardCache : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    lowkey::testing::TinySpec spec;
-    spec.head_dim = 32;
-    spec.n_vocab = kVocab;
-    spec.tokenizer = false;
-    EngineOptions options;
-    options.n_threads = 1;
-    options.precision = Precision::kExact;
-    engine_ = lowkey::testing::tiny_engine(spec, options);
-  }
+  static void SetUpTestSuite() { engine_ = lowkey::testing::exact_tiny_engine(kVocab, 1); }
   static void TearDownTestSuite() { engine_.reset(); }
 
   static std::vector<float> hidden(const char* cache, int n_sinks, int n_window) {

@@ -20,16 +20,7 @@ using lowkey::testing::random_tokens;
 constexpr int kVocab = 64;
 
 const Engine& tiny() {
-  static const std::unique_ptr<Engine> engine = [] {
-    lowkey::testing::TinySpec spec;
-    spec.head_dim = 32;
-    spec.n_vocab = kVocab;
-    spec.tokenizer = false;
-    EngineOptions options;
-    options.n_threads = 2;
-    options.precision = Precision::kExact;
-    return lowkey::testing::tiny_engine(spec, options);
-  }();
+  static const std::unique_ptr<Engine> engine = lowkey::testing::exact_tiny_engine(kVocab, 2);
   return *engine;
 }
 

@@ -16,16 +16,7 @@ constexpr int kVocab = 64;
 constexpr int64_t kContext = 400, kExactBytes = 2 * 2 * 2 * 32 * 2;  // of a token of the tiny model
 
 const Engine& tiny() {
-  static const std::unique_ptr<Engine> engine = [] {
-    lowkey::testing::TinySpec spec;
-    spec.head_dim = 32;
-    spec.n_vocab = kVocab;
-    spec.tokenizer = false;
-    EngineOptions options;
-    options.n_threads = 2;
-    options.precision = Precision::kExact;
-    return lowkey::testing::tiny_engine(spec, options);
-  }();
+  static const std::unique_ptr<Engine> engine = lowkey::testing::exact_tiny_engine(kVocab, 2);
   return *engine;
 }
 

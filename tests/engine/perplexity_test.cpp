@@ -19,16 +19,7 @@ constexpr int kVocab = 64;
 
 class PerplexityTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    lowkey::testing::TinySpec spec;
-    spec.head_dim = 32;
-    spec.n_vocab = kVocab;
-    spec.tokenizer = false;
-    EngineOptions options;
-    options.n_threads = 2;
-    options.precision = Precision::kExact;
-    engine_ = lowkey::testing::tiny_engine(spec, options);
-  }
+  static void SetUpTestSuite() { engine_ = lowkey::testing::exact_tiny_engine(kVocab, 2); }
   static void TearDownTestSuite() { engine_.reset(); }
 
   static PerplexityOptions options(const char* cache) {

@@ -20,6 +20,17 @@ std::unique_ptr<engine::Engine> tiny_engine(const TinySpec& spec,
   return loaded.ok() ? std::move(loaded).value() : nullptr;
 }
 
+std::unique_ptr<engine::Engine> exact_tiny_engine(int n_vocab, int n_threads) {
+  TinySpec spec;
+  spec.head_dim = 32;
+  spec.n_vocab = n_vocab;
+  spec.tokenizer = false;
+  engine::EngineOptions options;
+  options.n_threads = n_threads;
+  options.precision = engine::Precision::kExact;
+  return tiny_engine(spec, options);
+}
+
 engine::Session open_session(const engine::Engine& engine, const engine::SessionOptions& options) {
   auto session = engine::Session::open(engine, options);
   LK_CHECK(session.ok(), session.error().message().c_str());

@@ -14,6 +14,9 @@ namespace lowkey::testing {
 std::unique_ptr<engine::Engine> tiny_engine(const TinySpec& spec,
                                             const engine::EngineOptions& options);
 
+/// What tests of caches run on: heads of 32, no tokenizer, float activations everywhere.
+std::unique_ptr<engine::Engine> exact_tiny_engine(int n_vocab, int n_threads);
+
 /// A session, or a test failure and the end of the program: nothing can be tested without it.
 engine::Session open_session(const engine::Engine& engine, const engine::SessionOptions& options);
 

@@ -202,8 +202,12 @@ int64_t elements_per_token(const BasisFile& file) {
   return 2 * int64_t(file.layers.size()) * file.n_kv_heads * file.head_dim;
 }
 
-Status assign_widths(BasisFile& file, int64_t budget_bits, const WidthRules& rules) {
-  const auto sets = coordinate_sets(file, [](const SideBasis& side) { return side.sensitivity; });
+Status assign_widths(BasisFile& file, int64_t budget_bits, const WidthRules& rules,
+                     std::span<const double> factors) {
+  size_t i = 0;
+  const auto sets = coordinate_sets(file, [&](const SideBasis& side) {
+    return side.sensitivity * (factors.empty() ? 1.0 : factors[i++]);
+  });
   LK_ASSIGN(const Allocation allocation, allocate_widths(sets, budget_bits, rules));
   set_widths(file, allocation);
   return {};

@@ -55,8 +55,10 @@ std::vector<CoordinateSet> side_sets(const models::SideBasis& side, double scale
 void set_side_widths(models::SideBasis& side, std::span<const std::vector<uint8_t>> widths);
 
 /// Shares out `budget_bits` per token and sets widths, steps and bits_per_element. Needs only
-/// what the file holds, so that a smaller budget can be had from the same file later.
-Status assign_widths(models::BasisFile& file, int64_t budget_bits, const WidthRules& rules);
+/// what the file holds, so that a smaller budget can be had from the same file later. `factors`,
+/// [layers][K, V] or none, multiply the sensitivities.
+Status assign_widths(models::BasisFile& file, int64_t budget_bits, const WidthRules& rules,
+                     std::span<const double> factors = {});
 
 /// Rank only, in bf16: the first rank_k / rank_v coordinates of every head.
 Status assign_ranks(models::BasisFile& file, int rank_k, int rank_v);

@@ -7,6 +7,7 @@
 #include "base/tasks.h"
 #include "calib/budgeting.h"
 #include "calib/learn/learn.h"
+#include "calib/plan.h"
 #include "calib/tap/collect.h"
 #include "engine/kv/chunk_table.h"
 #include "models/model_hash.h"
@@ -187,9 +188,9 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
   LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
   LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
   LK_RETURN_IF_ERROR(spend_budget(engine, tokens, o, result));
-  for (const models::LayerBasis& layer : file.layers) {
-    result.expected_k.push_back(layer.k.sensitivity * expected_error(layer.k));
-    result.expected_v.push_back(layer.v.sensitivity * expected_error(layer.v));
+  for (const SideCosts& layer : expected_costs(file)) {
+    result.expected_k.push_back(layer.k);
+    result.expected_v.push_back(layer.v);
   }
   return result;
 }

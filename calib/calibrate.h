@@ -44,8 +44,8 @@ struct CalibrateResult {
   models::BasisFile file;
   SolverReport solver;
   std::vector<double> expected_k, expected_v;  // [n_layers] predicted divergence, nats
-  Correction blend;       // of measured divergences with output errors
-  Correction correction;  // of sensitivities in company, if asked for
+  Correction blend;                            // of measured divergences with output errors
+  Correction correction;                       // of sensitivities in company, if asked for
   double learned_loss = 1;  // learned bases: a layer's output error relative to the start, mean
 };
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "calib/build.h"
+#include "calib/decay.h"
 #include "calib/plan.h"
 #include "calib/tap/output_error.h"
 #include "calib/tap/probe.h"
@@ -41,23 +42,6 @@ Result<Correction> keep_better(const engine::Engine& engine, std::span<const int
   const Correction result{klds[0], klds[1], klds[1] < klds[0]};
   if (result.kept) file = after;
   return result;
-}
-
-/// Index of the level whose bits are nearest to those that sensitivities are probed at.
-size_t middle_level(const models::ErrorProfile& profile, bool rank_only) {
-  const double wanted = rank_only ? 0.55 * 16 : 2.0;
-  size_t best = 0;
-  for (size_t i = 1; i < profile.levels.size(); ++i) {
-    if (std::abs(profile.levels[i] - wanted) < std::abs(profile.levels[best] - wanted)) best = i;
-  }
-  return best;
-}
-
-/// Error of the layer's output when one side alone is at `level`, the other as good as exact.
-double output_error_alone(const std::vector<float>& surface, size_t n, size_t level, bool keys) {
-  const size_t last = n - 1;
-  const double coded = double(surface[keys ? level * n + last : last * n + level]);
-  return std::max(coded - double(surface[last * n + last]), 1e-12);
 }
 
 }  // namespace
@@ -111,7 +95,7 @@ Result<BasisFile> blended_sensitivities(const BasisFile& file, bool rank_only) {
     return make_error(ErrorCode::kUnsupported, "sensitivities",
                       "expected error surfaces to blend with, found none");
   }
-  const size_t n = profile.levels.size(), level = middle_level(profile, rank_only);
+  const size_t level = probed_level(profile, rank_only);
   LK_ASSIGN(const BasisFile coded, file_at_level(file, rank_only, profile.levels[level]));
   BasisFile out = file;
   double log_mean = 0;
@@ -120,7 +104,7 @@ Result<BasisFile> blended_sensitivities(const BasisFile& file, bool rank_only) {
     for (const bool keys : {true, false}) {
       const models::SideBasis& side = keys ? coded.layers[l].k : coded.layers[l].v;
       const double kld = std::max(side.sensitivity * expected_error(side), 1e-12);
-      const double moved = output_error_alone(profile.surfaces[l], n, level, keys);
+      const double moved = output_error_alone(profile, l, keys, level);
       log_ratios.push_back(std::log(kld / moved));
       log_mean += log_ratios.back() / double(2 * file.layers.size());
     }

@@ -8,6 +8,7 @@
 #include "calib/allocate/gaussian.h"
 #include "calib/allocate/surface.h"
 #include "calib/build.h"
+#include "calib/decay.h"
 
 namespace lowkey::calib {
 
@@ -37,6 +38,24 @@ Status plan_uniform(BasisFile& file, const WidthRules& rules, int64_t budget_bit
       }
       set_side_widths(*side, widths);
     }
+  }
+  return {};
+}
+
+/// Water-filling with every side's price taken where its bits will be: prices and bits settle in a
+/// few rounds, since a price changes by far less than the error per bit.
+Status plan_global(BasisFile& file, const WidthRules& rules, int64_t budget_bits) {
+  constexpr int kRounds = 8;
+  const ErrorDecay decay(file, rules);
+  std::vector<double> factors(2 * file.layers.size(), 1.0);
+  for (int round = 0; round < kRounds; ++round) {
+    LK_RETURN_IF_ERROR(assign_widths(file, budget_bits, rules, factors));
+    const std::vector<double> before = factors;
+    for (size_t l = 0; l < file.layers.size(); ++l) {
+      factors[2 * l] = decay.at(l, true, side_bits(file.layers[l].k, rules));
+      factors[2 * l + 1] = decay.at(l, false, side_bits(file.layers[l].v, rules));
+    }
+    if (factors == before) break;
   }
   return {};
 }
@@ -103,7 +122,7 @@ WidthRules width_rules(bool rank_only) {
 
 Status plan_widths(BasisFile& file, const WidthRules& rules, int64_t budget_bits) {
   LK_ASSIGN(const Policy policy, find_policy(file.policy));
-  if (policy == Policy::kGlobal) return assign_widths(file, budget_bits, rules);
+  if (policy == Policy::kGlobal) return plan_global(file, rules, budget_bits);
   LK_RETURN_IF_ERROR(policy == Policy::kUniform
                          ? plan_uniform(file, rules, budget_bits)
                          : plan_on_surfaces(file, rules, policy, budget_bits));
@@ -111,12 +130,22 @@ Status plan_widths(BasisFile& file, const WidthRules& rules, int64_t budget_bits
   return {};
 }
 
+std::vector<SideCosts> expected_costs(const BasisFile& file) {
+  const WidthRules rules = width_rules(is_rank_only(file));
+  const ErrorDecay decay(file, rules);
+  std::vector<SideCosts> costs;
+  for (size_t l = 0; l < file.layers.size(); ++l) {
+    const auto cost = [&](const SideBasis& side, bool keys) {
+      return side.sensitivity * expected_error(side) * decay.at(l, keys, side_bits(side, rules));
+    };
+    costs.push_back({cost(file.layers[l].k, true), cost(file.layers[l].v, false)});
+  }
+  return costs;
+}
+
 double expected_sum(const BasisFile& file) {
   double sum = 0;
-  for (const models::LayerBasis& layer : file.layers) {
-    sum += layer.k.sensitivity * expected_error(layer.k);
-    sum += layer.v.sensitivity * expected_error(layer.v);
-  }
+  for (const SideCosts& layer : expected_costs(file)) sum += layer.k + layer.v;
   return sum;
 }
 

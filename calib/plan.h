@@ -31,7 +31,15 @@ WidthRules width_rules(bool rank_only);
 /// surfaces: kUnsupported without.
 Status plan_widths(models::BasisFile& file, const WidthRules& rules, int64_t budget_bits);
 
-/// Sum over sides of sensitivity * error: what the layers cost one by one.
+/// Divergence to expect of one layer's keys and values, each coded alone.
+struct SideCosts {
+  double k = 0, v = 0;
+};
+
+/// Sensitivity * error of every layer's sides, errors corrected by how they were measured to fall.
+std::vector<SideCosts> expected_costs(const models::BasisFile& file);
+
+/// Their sum: what the layers cost one by one.
 double expected_sum(const models::BasisFile& file);
 
 /// Divergence end to end to expect of a sum, and of the file's present widths.

@@ -21,8 +21,9 @@ struct SideRow {
 };
 
 /// Mean over heads: bits of a coordinate, coordinates that are stored; and the side's divergence.
-SideRow describe(const SideBasis& side) {
+SideRow describe(const SideBasis& side, double kld) {
   SideRow row;
+  row.kld = kld;
   double n = 0;
   for (const models::HeadBasis& head : side.heads) {
     for (const uint8_t width : head.widths) {
@@ -33,12 +34,11 @@ SideRow describe(const SideBasis& side) {
   }
   row.bits /= std::max(n, 1.0);
   row.rank /= std::max(double(side.heads.size()), 1.0);
-  row.kld = side.sensitivity * calib::expected_error(side);
   return row;
 }
 
-nlohmann::json side_json(const SideBasis& side) {
-  const SideRow row = describe(side);
+nlohmann::json side_json(const SideBasis& side, double kld) {
+  const SideRow row = describe(side, kld);
   return {{"bits", row.bits}, {"rank", row.rank}, {"expected_kld", row.kld}};
 }
 
@@ -71,8 +71,10 @@ std::string plan_text(const PlanReport& r) {
                      calib::predicted_kld(r.file));
   out += fmt::format("{:>5} {:>7} {:>6} {:>9} {:>7} {:>6} {:>9}\n", "layer", "K bits", "rank",
                      "KLD", "V bits", "rank", "KLD");
+  const auto costs = calib::expected_costs(r.file);
   for (size_t l = 0; l < r.file.layers.size(); ++l) {
-    const SideRow k = describe(r.file.layers[l].k), v = describe(r.file.layers[l].v);
+    const SideRow k = describe(r.file.layers[l].k, costs[l].k);
+    const SideRow v = describe(r.file.layers[l].v, costs[l].v);
     out += fmt::format("{:>5} {:>7.3f} {:>6.1f} {:>9.2e} {:>7.3f} {:>6.1f} {:>9.2e}\n", l, k.bits,
                        k.rank, k.kld, v.bits, v.rank, v.kld);
   }
@@ -94,8 +96,11 @@ nlohmann::json plan_json(const PlanReport& r) {
                              {"kv_bytes_per_token", p.bytes_per_token},
                              {"predicted_kld", p.kld}});
   }
-  for (const models::LayerBasis& layer : r.file.layers) {
-    json["layers"].push_back({{"k", side_json(layer.k)}, {"v", side_json(layer.v)}});
+  const auto costs = calib::expected_costs(r.file);
+  for (size_t l = 0; l < r.file.layers.size(); ++l) {
+    const models::LayerBasis& layer = r.file.layers[l];
+    json["layers"].push_back(
+        {{"k", side_json(layer.k, costs[l].k)}, {"v", side_json(layer.v, costs[l].v)}});
   }
   return json;
 }

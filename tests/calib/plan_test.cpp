@@ -8,11 +8,37 @@
 
 #include "calib/allocate/gaussian.h"
 #include "calib/build.h"
+#include "calib/decay.h"
 #include "calib/fit.h"
 #include "calib/tap/output_error.h"
 
 namespace lowkey::calib {
 namespace {
+
+/// Error to expect of a side at `level` bits per element.
+double error_at(const models::SideBasis& side, double level, bool rank_only) {
+  const auto n = double(side.heads.size()) * side.heads[0].d();
+  return allocate_widths(side_sets(side, 1.0), int64_t(level * n), width_rules(rank_only))
+      .value()
+      .error;
+}
+
+/// Surfaces that are the sum of both sides' errors, the keys' times their layer's number from 1.
+void set_surfaces(models::BasisFile& file, const std::vector<double>& levels, bool rank_only) {
+  file.profile.levels = levels;
+  file.profile.surfaces.clear();
+  for (size_t l = 0; l < file.layers.size(); ++l) {
+    std::vector<float>& surface = file.profile.surfaces.emplace_back();
+    for (const double k : levels) {
+      for (const double v : levels) {
+        surface.push_back(float(double(1 + l) * error_at(file.layers[l].k, k, rank_only) +
+                                error_at(file.layers[l].v, v, rank_only)));
+      }
+    }
+  }
+}
+
+const std::vector<double> kRankLevels = {2, 4, 8, 12, 16};
 
 /// Sides of `d` coordinates whose importances fall, layers of very different sensitivities, and
 /// surfaces that follow the sides' own errors.
@@ -46,13 +72,12 @@ models::BasisFile file_of(int n_layers, int n_heads, int d) {
   }
   file.profile.levels = {0.5, 1, 2, 4, 8};
   for (int l = 0; l < n_layers; ++l) {
-    std::vector<float> surface;
+    std::vector<float>& surface = file.profile.surfaces.emplace_back();
     for (double k : file.profile.levels) {
       for (double v : file.profile.levels) {
         surface.push_back(float(std::exp2(-2 * k) * (1 + l) + std::exp2(-2 * v)));
       }
     }
-    file.profile.surfaces.push_back(surface);
   }
   return file;
 }
@@ -63,7 +88,7 @@ TEST_P(PolicyTest, KeepsToTheBudgetAndMoreBitsAreNeverWorse) {
   for (const bool rank_only : {false, true}) {
     auto file = file_of(3, 2, 16);
     file.policy = GetParam();
-    if (rank_only) file.profile.levels = {2, 4, 8, 12, 16};
+    if (rank_only) file.profile.levels = kRankLevels;
     double last = std::numeric_limits<double>::infinity();
     for (double bits : {3.0, 4.5, 6.0}) {
       const double scaled = rank_only ? 2 * bits : bits;
@@ -88,7 +113,11 @@ TEST_P(PolicyTest, InvertsToTheFewestBitsThatAScanFinds) {
     file.policy = GetParam();
     file.profile.kld_scale = 0.7;
     file.profile.kld_exponent = 1.2;
-    if (rank_only) file.profile.levels = {2, 4, 8, 12, 16};
+    if (rank_only) file.profile.levels = kRankLevels;
+    // Predictions fall evenly on surfaces that agree with the sides' errors; the splits of v1 and
+    // v2 do on surfaces that fall by the same factor everywhere.
+    const bool splits = GetParam()[0] == 'v';
+    if (!splits) set_surfaces(file, std::vector(file.profile.levels), rank_only);
     const WidthRules rules = width_rules(rank_only);
     for (const double max_kld : {0.3, 0.1, 0.03}) {
       auto planned = file, scanned = file;
@@ -120,6 +149,7 @@ int set_ranks(models::BasisFile& file, int code) {
 
 TEST(PlanTest, GlobalIsAtMostAnyOtherChoiceOfRanks) {
   auto file = file_of(2, 1, 4);  // 4 sets of 4 coordinates: 625 choices of ranks
+  set_surfaces(file, kRankLevels, true);
   for (int n_kept = 0; n_kept <= 16; ++n_kept) {
     ASSERT_TRUE(plan_widths(file, width_rules(true), 16 * n_kept).ok());
     EXPECT_EQ(planned_bits(file), 16 * n_kept);
@@ -130,6 +160,29 @@ TEST(PlanTest, GlobalIsAtMostAnyOtherChoiceOfRanks) {
     }
     EXPECT_NEAR(expected_sum(file), least, 1e-9) << n_kept;
   }
+}
+
+TEST(PlanTest, PricesAreTakenWhereTheBitsWillBe) {
+  auto file = file_of(2, 1, 16);
+  file.layers[1] = file.layers[0];  // two equal layers
+  const int64_t budget = 3 * elements_per_token(file);
+  set_surfaces(file, {0.5, 1, 2, 3, 8}, false);
+  ASSERT_TRUE(plan_widths(file, {}, budget).ok());
+  EXPECT_NEAR(side_bits(file.layers[0].k, {}), side_bits(file.layers[1].k, {}), 0.51);
+  const double before = expected_costs(file)[1].k;
+  EXPECT_NEAR(before, file.layers[1].k.sensitivity * expected_error(file.layers[1].k),
+              5e-3 * before);
+  // From 3 bits on the second layer's keys err twice as much as their widths say.
+  std::vector<float>& surface = file.profile.surfaces[1];
+  const auto added = float(2 * error_at(file.layers[1].k, 3, false));
+  for (size_t v = 0; v < 5; ++v) surface[3 * 5 + v] += added;
+  EXPECT_NEAR(ErrorDecay(file, {}).at(1, true, 3.0), 2.0, 0.05);
+  EXPECT_NEAR(ErrorDecay(file, {}).at(1, true, 2.0), 1.0, 1e-9);
+  EXPECT_NEAR(ErrorDecay(file, {}).at(0, true, 3.0), 1.0, 0.01);
+  EXPECT_GT(expected_costs(file)[1].k, 1.3 * before);
+  ASSERT_TRUE(plan_widths(file, {}, budget).ok());
+  EXPECT_GT(side_bits(file.layers[1].k, {}), side_bits(file.layers[0].k, {}));
+  EXPECT_LE(planned_bits(file), budget);
 }
 
 TEST(PlanTest, UniformGivesEveryHeadTheSameRank) {

@@ -24,10 +24,10 @@ constexpr double kSlowTurn = 2.0;
 struct ChunkPhases {
   int n_pairs = 0;
   int n_fast = 0;
-  // [2 n_fast + kSlowPolynomials, kLatentChunk]: cos and sin of the fast pairs' angle after t
-  // tokens, then T_j(2 (t + 1/2) / kLatentChunk - 1)
+  // [2 n_fast + kSlowPolynomials, kLatentChunk]: cos and sin, in turns, of the fast pairs' angle
+  // after t tokens, then T_j(2 (t + 1/2) / kLatentChunk - 1)
   const float* functions = nullptr;
-  // [n_pairs - n_fast, 2, kSlowPolynomials]: the polynomials that make up cos, and sin, of a pair
+  // [n_pairs - n_fast, kSlowPolynomials, 2]: the polynomials that make up cos, and sin, of a pair
   const float* slow = nullptr;
 
   int n_functions() const { return 2 * n_fast + kSlowPolynomials; }

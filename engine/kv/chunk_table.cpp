@@ -12,6 +12,7 @@ using simd::kLatentChunk;
 using simd::kSlowPolynomials;
 
 /// Coefficients of f(x), -1 <= x <= 1, in Chebyshev polynomials: interpolation at the 64 roots.
+/// Every other float of `out`.
 template <class F>
 void chebyshev(F f, float* out) {
   constexpr int kNodes = 64;
@@ -21,7 +22,7 @@ void chebyshev(F f, float* out) {
       const double angle = std::numbers::pi * (k + 0.5) / kNodes;
       sum += f(std::cos(angle)) * std::cos(j * angle);
     }
-    out[j] = float(sum * (j == 0 ? 1.0 : 2.0) / kNodes);
+    out[2 * j] = float(sum * (j == 0 ? 1.0 : 2.0) / kNodes);
   }
 }
 
@@ -47,8 +48,8 @@ Result<ChunkTable> ChunkTable::create(std::span<const double> frequencies) {
   float* row = table.functions_.data();
   for (int t = 0; t < kLatentChunk; ++t, ++row) {
     for (int i = 0; i < p.n_fast; ++i) {
-      row[i * kLatentChunk] = float(std::cos(t * frequencies[size_t(i)]));
-      row[(p.n_fast + i) * kLatentChunk] = float(std::sin(t * frequencies[size_t(i)]));
+      row[2 * i * kLatentChunk] = float(std::cos(t * frequencies[size_t(i)]));
+      row[(2 * i + 1) * kLatentChunk] = float(std::sin(t * frequencies[size_t(i)]));
     }
     const double angle = std::acos(2 * (t + 0.5) / kLatentChunk - 1);
     for (int j = 0; j < kSlowPolynomials; ++j) {
@@ -60,7 +61,7 @@ Result<ChunkTable> ChunkTable::create(std::span<const double> frequencies) {
     float* pair = table.slow_.data() + int64_t{i - p.n_fast} * 2 * kSlowPolynomials;
     const auto angle = [&](double x) { return w * ((x + 1) * kLatentChunk / 2 - 0.5); };
     chebyshev([&](double x) { return std::cos(angle(x)); }, pair);
-    chebyshev([&](double x) { return std::sin(angle(x)); }, pair + kSlowPolynomials);
+    chebyshev([&](double x) { return std::sin(angle(x)); }, pair + 1);
   }
   p.functions = table.functions_.data();
   p.slow = table.slow_.data();

@@ -20,6 +20,9 @@ struct LatentOps : LatentCodes {
   static constexpr int kValueOffset = 128;  // 2 * 128 * 127 fits 16 bits
   static constexpr int kQueryTile = 2;
   static constexpr int kTokenTiles = 1;
+  static constexpr int kFineValueWidth = 1;  // all groups take both halves of the weights
+  static constexpr int kMeanQueries = 1;     // that take the functions of a chunk together
+  static constexpr int kDirectQueries = 0;   // codes would not stay in the registers
 
   static Codes load_values(const uint8_t* p) {
     const __m256i top = _mm256_set1_epi8(char(-128));
@@ -89,7 +92,7 @@ struct LatentOps : LatentCodes {
   }
 
   /// Weights of 64 tokens as v = 128 hi + lo, v = round(w), 0 <= hi, lo <= 127; adds v to `sum`.
-  static void halves(const Float (&w)[8], int8_t* hi, int8_t* lo, Int& sum) {
+  static void halves(const Float (&w)[8], int8_t* hi, int8_t* lo, Int& sum, Int&) {
     const auto in_order = [](__m256i x) { return _mm256_permute4x64_epi64(x, 0xd8); };
     for (int half = 0; half < 2; ++half) {
       __m256i words[2];

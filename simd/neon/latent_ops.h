@@ -24,6 +24,9 @@ struct LatentOps : Isa {
   static constexpr int kValueOffset = 0;
   static constexpr int kQueryTile = 2;
   static constexpr int kTokenTiles = 1;
+  static constexpr int kFineValueWidth = 1;  // all groups take both halves of the weights
+  static constexpr int kMeanQueries = 1;     // that take the functions of a chunk together
+  static constexpr int kDirectQueries = 0;   // codes would not stay in the registers
 
   static Codes load(const uint8_t* p) {
     return {{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
@@ -122,7 +125,7 @@ struct LatentOps : Isa {
   }
 
   /// Weights of 64 tokens as v = 128 hi + lo, v = round(w), 0 <= hi, lo <= 127; adds v to `sum`.
-  static void halves(const Float (&w)[16], int8_t* hi, int8_t* lo, Int& sum) {
+  static void halves(const Float (&w)[16], int8_t* hi, int8_t* lo, Int& sum, Int&) {
     for (int i = 0; i < 16; i += 2) {
       const int32x4_t a = vcvtnq_s32_f32(w[i]), b = vcvtnq_s32_f32(w[i + 1]);
       sum += Int(vaddq_s32(a, b));

@@ -4,8 +4,8 @@
 
 #include <climits>
 
+#include "simd/wide/latent_direct-inl.h"
 #include "simd/wide/latent_mean-inl.h"
-#include "simd/wide/latent_mix-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
@@ -16,6 +16,7 @@ struct LatentScratch {
   LatentQueries queries;
   LatentSums<Ops> sums;
   ChunkWeights weights;
+  SpreadWeights<Ops> spread;
   alignas(64) uint8_t codes[kLatentMaxCoords / kLatentGroup * kChunkTiles * kGroupCodes];
   alignas(64) float score[kQueryBlock * kChunkTokens];
   alignas(64) float key_gain[kChunkTokens];
@@ -64,14 +65,48 @@ inline void hide_exact(const PartRun& keys, int n_queries, float* score) {
   }
 }
 
+struct WidthPair {
+  WidthRuns k, v;
+};
+
+/// Adds to the scores of all queries what the codes of a chunk's keys give.
 template <class Ops>
-void attend_chunk(const LatentRuns& tiles, const QueryBlock& queries, const Chunk& chunk,
-                  LatentScratch<Ops>& s) {
+void score_keys(const LatentPlan& plan, const WidthRuns& runs, const PartRun& keys,
+                LatentScratch<Ops>& s) {
+  const ScoreTask task{s.queries, s.codes, s.key_gain, s.score};
+  const int n = s.queries.n_queries;
+  if constexpr (Ops::kDirectQueries > 0) {
+    if (n <= Ops::kDirectQueries && keys.n_tiles == kChunkTiles) {
+      return with_count(n, [&]<int kN>() { score_direct<Ops, kN>(runs, keys, task); });
+    }
+  }
+  unpack_part<Ops, kChunkTiles>(plan, keys, s.codes);
+  score_chunk<Ops>(task, keys.n_tiles);
+}
+
+/// Adds a chunk's values, weighted, to the sums of the queries that see anything of it.
+template <class Ops>
+void mix_values(const LatentPlan& plan, const WidthRuns& runs, const PartRun& values,
+                LatentScratch<Ops>& s) {
+  const int n = s.weights.n_active;
+  if constexpr (Ops::kDirectQueries > 0) {
+    if (n <= Ops::kDirectQueries && values.n_tiles == kChunkTiles) {
+      spread_weights<Ops>(s.weights, s.sums.n_fine > 0, s.spread);
+      return with_count(
+          n, [&]<int kN>() { mix_direct<Ops, kN>(runs, values, s.weights, s.spread, s.sums); });
+    }
+  }
+  unpack_part<Ops, kChunkTiles>(plan, values, s.codes);
+  mix_chunk<Ops>(s.codes, values.n_tiles, plan.n_groups(), s.weights, s.sums);
+}
+
+template <class Ops>
+void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlock& queries,
+                  const Chunk& chunk, LatentScratch<Ops>& s) {
   const PartRun &keys = chunk.keys, &values = chunk.values;
   const int largest_key = load_gains<Ops>(tiles.k, keys, chunk.n_tokens, s.key_gain);
   const int largest = load_gains<Ops>(tiles.v, values, chunk.n_tokens, s.value_gain);
-  unpack_part<Ops, kChunkTiles>(tiles.k, keys, s.codes);
-  score_chunk<Ops>({s.queries, s.codes, s.key_gain, s.score}, keys.n_tiles);
+  score_keys<Ops>(tiles.k, runs.k, keys, s);
   if (largest_key == int(kLatentHidden)) hide_exact(keys, queries.n_queries, s.score);
 
   // All maxima first: each is a long chain of instructions, but they run side by side.
@@ -90,8 +125,7 @@ void attend_chunk(const LatentRuns& tiles, const QueryBlock& queries, const Chun
     if (top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, top[q], s.sums, s.weights);
   }
   if (s.weights.n_active == 0 || tiles.v.n_coords == 0) return;
-  unpack_part<Ops, kChunkTiles>(tiles.v, values, s.codes);
-  mix_chunk<Ops>(s.codes, values.n_tiles, tiles.v.n_groups(), s.weights, s.sums);
+  mix_values<Ops>(tiles.v, runs.v, values, s);
 }
 
 /// Adds query q's sums over the run to its state; out [d_v].
@@ -103,13 +137,15 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   if (sums.max[q] <= 0.5f * kUnseen) return;
   const float run_max = sums.max[q] * kLn2, max = std::max(run_max, *state.max);
   const float keep = std::exp(*state.max - max), scale = std::exp(run_max - max);
-  const float weighted = Ops::sum_of(Float::load_aligned(sums.weighted[q]));
+  const float fine = Ops::sum_of(Float::load_aligned(sums.weighted[q]));
+  const float coarse = Ops::sum_of(Float::load_aligned(sums.coarse[q]));
   *state.max = max;
   *state.sum = keep * *state.sum + scale * Ops::sum_of(Float::load_aligned(sums.weight[q]));
   for (int i = 0; i < d_v; ++i) state.out[i] *= keep;
   const float* lanes = sums.out + q * sums.row;
   for (int g = 0; g < v.n_groups(); ++g) {
     const float centre = float((1 << (v.widths[g] - 1)) - Ops::kValueOffset) - 0.5f;
+    const float weighted = g < sums.n_fine ? fine : coarse;
     const int first = kLatentGroup * g, end = std::min(first + kLatentGroup, v.n_coords);
     for (int i = first; i < end; ++i, lanes += 4) {
       const float code_sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
@@ -166,12 +202,13 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   prefetch_parts(chunk.keys, latent_part_bytes(tiles.k));
   prefetch_parts(chunk.values, latent_part_bytes(tiles.v));
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
-  start_sums<Ops>(queries.n_queries, tiles.v.n_groups(), scratch.sums);
+  start_sums<Ops>(queries.n_queries, tiles.v, scratch.sums);
+  const WidthPair runs{WidthRuns(tiles.k), WidthRuns(tiles.v)};
   const Range block{first_query, first_query + queries.n_queries};
   for (;; chunk = chunks.take()) {
     start_scores<Ops>(tiles.mean, block, chunk.begin, scratch.score);
     if (tiles.mean && !chunks.done()) prefetch_phases(*tiles.mean, chunk.end());
-    attend_chunk<Ops>(tiles, queries, chunk, scratch);
+    attend_chunk<Ops>(tiles, runs, queries, chunk, scratch);
     if (chunks.done()) break;
   }
   for (int q = 0; q < queries.n_queries; ++q) {

@@ -36,7 +36,7 @@ void pack_group(const uint8_t* codes, uint8_t* out) {
 
 /// Calls f.operator()<width>() with the width as a constant.
 template <class F>
-void with_width(int width, F f) {
+[[gnu::always_inline]] inline void with_width(int width, const F& f) {
   switch (width) {
     case 1:
       return f.template operator()<1>();

@@ -8,29 +8,30 @@ namespace {
 
 static_assert(kChunkTokens == kLatentChunk);
 
-/// kSlowPolynomials floats; compilers lower it to what the set has.
-typedef float SlowSum __attribute__((vector_size(4 * kSlowPolynomials), aligned(4)));
+/// A cosine and a sine for every slow polynomial; compilers lower both to what the set has.
+typedef float SlowSum __attribute__((vector_size(8 * kSlowPolynomials), aligned(4)));
+typedef double SlowPair __attribute__((vector_size(8 * kSlowPolynomials)));
 
-/// What the slow pairs' cosines and sines come to in polynomials. Several sums, because one would
-/// wait for itself.
-inline SlowSum slow_shares(const ChunkPhases& phases, const float* cosines, const float* sines) {
+/// What the slow pairs' cosines and sines [n, 2] come to in polynomials. Several sums, because one
+/// would wait for itself.
+inline void slow_shares(const ChunkPhases& phases, const float* pairs, float* shares) {
   constexpr int kSums = 4;
-  SlowSum cosine[kSums] = {}, sine[kSums] = {};
+  static_assert(kSlowPolynomials == 8);
+  SlowSum sum[kSums] = {};
   const auto* of_pair = reinterpret_cast<const SlowSum*>(phases.slow);
+  const auto both = [&](int i) {
+    double p;  // cosine and sine at once
+    std::memcpy(&p, pairs + 2 * i, sizeof(p));
+    return (SlowSum)(SlowPair{p, p, p, p, p, p, p, p});
+  };
   const int n = phases.n_pairs - phases.n_fast;
   int i = 0;
-  for (; i + kSums <= n; i += kSums, of_pair += 2 * kSums) {
-    for (int k = 0; k < kSums; ++k) {
-      cosine[k] += cosines[i + k] * of_pair[2 * k];
-      sine[k] += sines[i + k] * of_pair[2 * k + 1];
-    }
+  for (; i + kSums <= n; i += kSums) {
+    for (int k = 0; k < kSums; ++k) sum[k] += both(i + k) * of_pair[i + k];
   }
-  for (; i < n; ++i, of_pair += 2) {
-    cosine[0] += cosines[i] * of_pair[0];
-    sine[0] += sines[i] * of_pair[1];
-  }
-  return (cosine[0] + cosine[1]) + (cosine[2] + cosine[3]) + (sine[0] + sine[1]) +
-         (sine[2] + sine[3]);
+  for (; i < n; ++i) sum[0] += both(i) * of_pair[i];
+  const SlowSum total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  for (int j = 0; j < kSlowPolynomials; ++j) shares[j] = total[2 * j] + total[2 * j + 1];
 }
 
 /// Asks for the phases of the chunk that begins at `token`: they lie far apart in a long table.
@@ -45,52 +46,69 @@ inline void chunk_shares(const TurnedMean& mean, int query, int64_t token, float
   const int n = mean.phases->n_pairs, n_fast = mean.phases->n_fast;
   const float* weights = mean.weights + int64_t{query} * 2 * n;
   const float* start = mean.start + token * 2 * n;
-  float cosines[kLatentMaxCoords / 2], sines[kLatentMaxCoords / 2];
   for (int i = 0; i < n; ++i) {
-    cosines[i] = weights[i] * start[i] + weights[n + i] * start[n + i];
-    sines[i] = weights[n + i] * start[i] - weights[i] * start[n + i];
+    shares[2 * i] = weights[i] * start[i] + weights[n + i] * start[n + i];
+    shares[2 * i + 1] = weights[n + i] * start[i] - weights[i] * start[n + i];
   }
-  const SlowSum slow = slow_shares(*mean.phases, cosines + n_fast, sines + n_fast);
-  std::copy(cosines, cosines + n_fast, shares);
-  std::copy(sines, sines + n_fast, shares + n_fast);
-  std::memcpy(shares + 2 * n_fast, &slow, sizeof(slow));
+  slow_shares(*mean.phases, shares + 2 * n_fast, shares + 2 * n_fast);
 }
 
-/// Fills one query's scores of a chunk, in units of log 2, with what the mean gives.
-template <class Ops>
+/// Fills the scores of kQueries queries for a chunk, in units of log 2, with what the mean gives.
+template <class Ops, int kQueries>
 void mean_scores(const TurnedMean& mean, int query, int64_t token, float* score) {
   using Float = typename Ops::Float;
   constexpr float kLog2E = 1.44269504f;
   constexpr int kVectors = kChunkTokens / Ops::kLanes, kHeld = kVectors < 8 ? kVectors : 8;
-  float shares[kLatentMaxCoords + kSlowPolynomials];
-  chunk_shares(mean, query, token, shares);
+  float shares[kQueries][kLatentMaxCoords + kSlowPolynomials];
+  for (int q = 0; q < kQueries; ++q) chunk_shares(mean, query + q, token, shares[q]);
+  const auto takes_part = [&](int f) {
+    bool any = false;
+    for (int q = 0; q < kQueries; ++q) any = any || shares[q][f] != 0.0f;
+    return any;
+  };
   const int n_functions = mean.phases->n_functions();
   for (int first = 0; first < kVectors; first += kHeld) {
-    Float sum[kHeld];
-    for (int v = 0; v < kHeld; ++v) sum[v] = Float(mean.constant[query] * kLog2E);
+    Float sum[kQueries][kHeld];
+    unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+      unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+        sum[q][v] = Float(mean.constant[query + q] * kLog2E);
+      });
+    });
     const float* function = mean.phases->functions + first * Ops::kLanes;
     for (int f = 0; f < n_functions; ++f, function += kChunkTokens) {
-      if (shares[f] == 0.0f) continue;  // pairs without a mean cost nothing
-      const Float share(shares[f] * kLog2E);
-      for (int v = 0; v < kHeld; ++v) {
-        sum[v] = Ops::mul_add(share, Float::load_aligned(function + v * Ops::kLanes), sum[v]);
-      }
+      if (!takes_part(f)) continue;  // pairs without a mean cost nothing
+      unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+        const Float share(shares[q][f] * kLog2E);
+        unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+          sum[q][v] =
+              Ops::mul_add(share, Float::load_aligned(function + v * Ops::kLanes), sum[q][v]);
+        });
+      });
     }
-    for (int v = 0; v < kHeld; ++v) sum[v].store_aligned(score + (first + v) * Ops::kLanes);
+    unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+      unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+        sum[q][v].store_aligned(score + q * kChunkTokens + (first + v) * Ops::kLanes);
+      });
+    });
   }
 }
 
 /// Starts the scores of a chunk whose first token is `token`: queries first .. first + n - 1.
 template <class Ops>
 void start_scores(const TurnedMean* mean, Range queries, int64_t token, float* score) {
-  for (int64_t q = queries.begin; q < queries.end; ++q, score += kChunkTokens) {
-    if (mean) {
-      mean_scores<Ops>(*mean, int(q), token, score);
-    } else {
-      using Float = typename Ops::Float;
-      for (int t = 0; t < kChunkTokens; t += Ops::kLanes) Float(0.0f).store_aligned(score + t);
-    }
+  using Float = typename Ops::Float;
+  int64_t q = queries.begin;
+  const int64_t end = queries.end;
+  if (!mean) {
+    const int64_t n = (end - q) * kChunkTokens;
+    for (int64_t t = 0; t < n; t += Ops::kLanes) Float(0.0f).store_aligned(score + t);
+    return;
   }
+  constexpr int kMost = Ops::kMeanQueries;
+  for (; q + kMost <= end; q += kMost, score += kMost * kChunkTokens) {
+    mean_scores<Ops, kMost>(*mean, int(q), token, score);
+  }
+  for (; q < end; ++q, score += kChunkTokens) mean_scores<Ops, 1>(*mean, int(q), token, score);
 }
 
 }  // namespace

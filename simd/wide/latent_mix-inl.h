@@ -21,8 +21,10 @@ struct LatentSums {
   float max[kQueryBlock];                                // in units of log 2
   alignas(64) float weight[kQueryBlock][Ops::kLanes];    // sum of p
   alignas(64) float weighted[kQueryBlock][Ops::kLanes];  // sum of p g, as rounded
+  alignas(64) float coarse[kQueryBlock][Ops::kLanes];    // the same by the upper halves alone
   alignas(64) float out[kQueryBlock * kLatentMaxCoords / kLatentGroup * kTileTokens];
   int64_t row = 0;  // floats of one query in `out`: 16 per group, 4 lanes for each coordinate
+  int n_fine = 0;   // groups from here on take the upper halves of the weights alone
 };
 
 /// Rounded weights of the queries that see anything of a chunk.
@@ -35,11 +37,13 @@ struct ChunkWeights {
 };
 
 template <class Ops>
-void start_sums(int n_queries, int n_groups, LatentSums<Ops>& sums) {
-  sums.row = int64_t{n_groups} * kTileTokens;
+void start_sums(int n_queries, const LatentPlan& values, LatentSums<Ops>& sums) {
+  sums.row = int64_t{values.n_groups()} * kTileTokens;
+  sums.n_fine = count_fine_groups(values, Ops::kFineValueWidth);
   std::fill_n(sums.max, n_queries, kUnseen);
   std::fill_n(&sums.weight[0][0], n_queries * Ops::kLanes, 0.0f);
   std::fill_n(&sums.weighted[0][0], n_queries * Ops::kLanes, 0.0f);
+  std::fill_n(&sums.coarse[0][0], n_queries * Ops::kLanes, 0.0f);
   std::fill_n(sums.out, n_queries * sums.row, 0.0f);
 }
 
@@ -52,6 +56,7 @@ void raise_max(float max, int q, LatentSums<Ops>& sums) {
   const auto scale = [&](float* p) { (Float::load_aligned(p) * keep).store_aligned(p); };
   scale(sums.weight[q]);
   scale(sums.weighted[q]);
+  scale(sums.coarse[q]);
   for (int64_t i = 0; i < sums.row; i += Ops::kLanes) scale(sums.out + q * sums.row + i);
 }
 
@@ -86,7 +91,7 @@ void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& su
   const float* score = chunk.score + q * kChunkTokens;
   const float shift = max - kLog2WeightMax + chunk.log2_gain;
   Float sum(0.0f);
-  typename Ops::Int rounded(0);
+  typename Ops::Int rounded(0), upper(0);
   for (int t = 0; t < kChunkTokens; t += 64) {
     Float w[kBlock];
     for (int i = 0; i < kBlock; ++i) {
@@ -94,7 +99,7 @@ void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& su
       sum += p;
       w[i] = p * Float::load_aligned(chunk.gain + t + i * kLanes);
     }
-    Ops::halves(w, weights.hi[slot] + t, weights.lo[slot] + t, rounded);
+    Ops::halves(w, weights.hi[slot] + t, weights.lo[slot] + t, rounded, upper);
   }
   const Float unit = Ops::exp2(Float(shift - sums.max[q]));
   const auto add = [&](Float x, float* p) {
@@ -102,8 +107,27 @@ void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& su
   };
   add(sum, sums.weight[q]);
   add(xsimd::to_float(rounded), sums.weighted[q]);
+  add(xsimd::to_float(upper) * Float(128.0f), sums.coarse[q]);
   weights.query[slot] = q;
   weights.unit[slot] = Ops::first(unit);
+}
+
+/// out [16] += (128 hi + lo) unit; kFine: lo is not 0.
+template <class Ops, bool kFine, class Sums>
+[[gnu::always_inline]] inline void add_mixed(const Sums& hi, const Sums& lo, float unit,
+                                             float* out) {
+  using Float = typename Ops::Float;
+  constexpr bool kUpper = !kFine && Ops::kFineValueWidth > 1;
+  const Float scale(kUpper ? 128 * unit : unit);
+  for (int part = 0; part < kTileTokens / Ops::kLanes; ++part, out += Ops::kLanes) {
+    Float sum;
+    if constexpr (kUpper) {
+      sum = Ops::to_float(hi, part);
+    } else {
+      sum = Ops::to_float(hi, lo, part);
+    }
+    Ops::mul_add(sum, scale, Float::load_aligned(out)).store_aligned(out);
+  }
 }
 
 /// Sums over the tokens of kTiles tiles, for every group and every active query. The weights of a
@@ -112,28 +136,27 @@ void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& su
 template <class Ops, int kTiles>
 void mix_tiles(const uint8_t* codes, int n_groups, const ChunkWeights& weights,
                LatentSums<Ops>& sums) {
-  using Float = typename Ops::Float;
   for (int a = 0; a < weights.n_active; ++a) {
     decltype(Ops::broadcast16(nullptr)) p_hi[kTiles], p_lo[kTiles];
     for (int t = 0; t < kTiles; ++t) {
       p_hi[t] = Ops::broadcast16(weights.hi[a] + t * kTileTokens);
       p_lo[t] = Ops::broadcast16(weights.lo[a] + t * kTileTokens);
     }
-    const Float unit(weights.unit[a]);
     float* out = sums.out + weights.query[a] * sums.row;
     const uint8_t* group = codes;
-    for (int g = 0; g < n_groups; ++g, group += kChunkTiles * kGroupCodes) {
-      auto hi = Ops::sums(0), lo = Ops::sums(0);
-      for (int t = 0; t < kTiles; ++t) {
-        const auto c = Ops::load_values(group + t * kGroupCodes);
-        hi = Ops::dot_v(hi, c, p_hi[t]);
-        lo = Ops::dot_v(lo, c, p_lo[t]);
+    const auto mix_groups = [&]<bool kFine>(int begin, int end) {
+      for (int g = begin; g < end; ++g, group += kChunkTiles * kGroupCodes, out += kTileTokens) {
+        auto hi = Ops::sums(0), lo = Ops::sums(0);
+        for (int t = 0; t < kTiles; ++t) {
+          const auto c = Ops::load_values(group + t * kGroupCodes);
+          hi = Ops::dot_v(hi, c, p_hi[t]);
+          if constexpr (kFine) lo = Ops::dot_v(lo, c, p_lo[t]);
+        }
+        add_mixed<Ops, kFine>(hi, lo, weights.unit[a], out);
       }
-      for (int part = 0; part < kTileTokens / Ops::kLanes; ++part, out += Ops::kLanes) {
-        Ops::mul_add(Ops::to_float(hi, lo, part), unit, Float::load_aligned(out))
-            .store_aligned(out);
-      }
-    }
+    };
+    mix_groups.template operator()<true>(0, sums.n_fine);
+    mix_groups.template operator()<false>(sums.n_fine, n_groups);
   }
 }
 

@@ -26,11 +26,10 @@ struct LatentQueries {
   int32_t start_lo[kQueryBlock];
 };
 
-/// One past the last group wide enough to need both halves of the query.
-template <class Ops>
-int count_fine_groups(const LatentPlan& plan) {
+/// One past the last group wide enough to need both halves of the queries, or of the weights.
+inline int count_fine_groups(const LatentPlan& plan, int fine_width) {
   int n = plan.n_groups();
-  while (n > 0 && plan.widths[n - 1] < Ops::kFineWidth) --n;
+  while (n > 0 && plan.widths[n - 1] < fine_width) --n;
   return n;
 }
 
@@ -95,7 +94,7 @@ template <class Ops>
 void prepare_queries(const LatentPlan& plan, const QueryBlock& queries, LatentQueries& out) {
   out.n_queries = queries.n_queries;
   out.n_groups = plan.n_groups();
-  out.n_fine = count_fine_groups<Ops>(plan);
+  out.n_fine = count_fine_groups(plan, Ops::kFineWidth);
   const QueryTable table(plan, Ops::kKeyOffset);
   for (int i = 0; i < queries.n_queries; ++i) {
     prepare_query<Ops>(table, queries.q + int64_t{i} * queries.d_k, plan.n_coords, i, out);

@@ -26,18 +26,17 @@ struct ScoreTask {
 /// what lives in registers, so that arrays of sums do.
 template <int kN, class F>
 [[gnu::always_inline]] inline void unrolled(F f) {
-  [&]<int... kI>(std::integer_sequence<int, kI...>) { (f(std::integral_constant<int, kI>()), ...); }
+  [&]<int... kI>(std::integer_sequence<int, kI...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, kI>()), ...);
+  }
   (std::make_integer_sequence<int, kN>());
 }
 
-/// Adds group g to the sums of kQueries by kTiles; kFine: of both halves of the queries.
-template <class Ops, int kQueries, int kTiles, bool kFine, class Sums>
-[[gnu::always_inline]] inline void add_group(const LatentQueries& lq, int first, int g,
-                                             const uint8_t* codes, Sums& hi, Sums& lo) {
-  typename Ops::Codes c[kTiles];
-  unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-    c[t] = Ops::load(codes + t * kGroupCodes);
-  });
+/// Adds group g, whose codes of kTiles tiles are `c`, to the sums of kQueries; kFine: of both
+/// halves of the queries.
+template <class Ops, int kQueries, int kTiles, bool kFine, class Codes, class Sums>
+[[gnu::always_inline]] inline void add_codes(const LatentQueries& lq, int first, int g,
+                                             const Codes& c, Sums& hi, Sums& lo) {
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
     const auto upper = Ops::broadcast4(lq.hi[first + q] + kLatentGroup * g);
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
@@ -52,26 +51,35 @@ template <class Ops, int kQueries, int kTiles, bool kFine, class Sums>
   });
 }
 
-template <class Ops, int kQueries, int kTiles>
-void score_tiles(const ScoreTask& task, int first, int tile) {
-  using Float = typename Ops::Float;
-  const LatentQueries& lq = task.queries;
-  typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
+/// The same from codes in memory.
+template <class Ops, int kQueries, int kTiles, bool kFine, class Sums>
+[[gnu::always_inline]] inline void add_group(const LatentQueries& lq, int first, int g,
+                                             const uint8_t* codes, Sums& hi, Sums& lo) {
+  typename Ops::Codes c[kTiles];
+  unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+    c[t] = Ops::load(codes + t * kGroupCodes);
+  });
+  add_codes<Ops, kQueries, kTiles, kFine>(lq, first, g, c, hi, lo);
+}
+
+/// What the sums of kQueries from `first` on begin with.
+template <class Ops, int kQueries, int kTiles, class Sums>
+[[gnu::always_inline]] inline void start_tiles(const LatentQueries& lq, int first, Sums& hi,
+                                               Sums& lo) {
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
       hi[q][t] = Ops::sums(lq.start_hi[first + q]);
       lo[q][t] = Ops::sums(lq.start_lo[first + q]);
     });
   });
-  constexpr int64_t kStep = kChunkTiles * kGroupCodes;
-  const uint8_t* codes = task.codes + tile * kGroupCodes;
-  int g = 0;
-  for (; g < lq.n_fine; ++g, codes += kStep) {
-    add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes, hi, lo);
-  }
-  for (; g < lq.n_groups; ++g, codes += kStep) {
-    add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes, hi, lo);
-  }
+}
+
+/// Adds the sums to the scores, in units of log 2.
+template <class Ops, int kQueries, int kTiles, class Sums>
+[[gnu::always_inline]] inline void finish_tiles(const ScoreTask& task, int first, int tile,
+                                                const Sums& hi, const Sums& lo) {
+  using Float = typename Ops::Float;
+  const LatentQueries& lq = task.queries;
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
     const Float scale(lq.scale[first + q]), offset(lq.offset[first + q]);
     float* score = task.score + (first + q) * kChunkTokens + tile * kTileTokens;
@@ -86,6 +94,23 @@ void score_tiles(const ScoreTask& task, int first, int tile) {
       });
     });
   });
+}
+
+template <class Ops, int kQueries, int kTiles>
+void score_tiles(const ScoreTask& task, int first, int tile) {
+  const LatentQueries& lq = task.queries;
+  typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
+  start_tiles<Ops, kQueries, kTiles>(lq, first, hi, lo);
+  constexpr int64_t kStep = kChunkTiles * kGroupCodes;
+  const uint8_t* codes = task.codes + tile * kGroupCodes;
+  int g = 0;
+  for (; g < lq.n_fine; ++g, codes += kStep) {
+    add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes, hi, lo);
+  }
+  for (; g < lq.n_groups; ++g, codes += kStep) {
+    add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes, hi, lo);
+  }
+  finish_tiles<Ops, kQueries, kTiles>(task, first, tile, hi, lo);
 }
 
 template <class Ops, int kQueries>

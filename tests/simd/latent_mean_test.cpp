@@ -119,8 +119,8 @@ TEST(ChunkTable, FunctionsMakeUpThePhasesOfAChunk) {
       double cosine = 0, sine = 0;
       for (int j = 0; j < simd::kSlowPolynomials; ++j) {
         const double value = p.functions[(2 * p.n_fast + j) * simd::kLatentChunk + t];
-        cosine += value * shares[j];
-        sine += value * shares[simd::kSlowPolynomials + j];
+        cosine += value * shares[2 * j];
+        sine += value * shares[2 * j + 1];
       }
       EXPECT_NEAR(cosine, std::cos(t * f[size_t(i)]), kPhaseError);
       EXPECT_NEAR(sine, std::sin(t * f[size_t(i)]), kPhaseError);

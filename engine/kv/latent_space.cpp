@@ -17,25 +17,30 @@ simd::LatentEncoder through(const std::vector<float>& matrix, int d) {
   return {d, d, d, matrix.data(), nullptr};
 }
 
-/// x_h = M_(h / group) x_h for every head of every row; matrix_of(kv_head) -> LatentEncoder.
+/// x_h = M_(h / group) x_h for every head of every row; matrix_of(kv_head) -> LatentEncoder. Heads
+/// of a group lie side by side: one row, they pass through their matrix together.
 template <class MatrixOf>
 void map_heads(const Context& context, const LatentCode& code, MatrixView<float> x,
                MatrixOf matrix_of) {
   constexpr int64_t kRows = 32;
   const MatrixView<const float> rows{x.data, x.rows, x.cols, x.stride};
-  const int d = code.head_dim, group = group_of(code, rows), n_heads = code.n_kv_heads * group;
-  const int64_t products = std::min(kRows, x.rows) * d * d;
+  const int d = code.head_dim, group = group_of(code, rows);
+  const bool together = x.rows == 1;
+  const int n_pieces = code.n_kv_heads * (together ? 1 : group);
+  const int64_t products = std::min(kRows, x.rows) * d * d * (together ? group : 1);
   const int64_t grain = std::max<int64_t>(1, kSerialProducts / products);
-  context.team->parallel_for(ceil_div(x.rows, kRows) * n_heads, grain, [&](Range pieces, int) {
+  context.team->parallel_for(ceil_div(x.rows, kRows) * n_pieces, grain, [&](Range pieces, int) {
     thread_local std::vector<float> mapped;
-    mapped.resize(size_t(kRows * d));
+    mapped.resize(size_t(std::max<int64_t>(kRows, group) * d));
     for (int64_t p = pieces.begin; p < pieces.end; ++p) {
-      const int head = int(p % n_heads);
-      const int64_t first = p / n_heads * kRows, n = std::min(kRows, x.rows - first);
-      float* at = x.row(first) + head * d;
-      context.kernels->latent_project(matrix_of(head / group), {at, n, d, x.stride},
-                                      matrix(mapped.data(), n, d));
-      for (int64_t i = 0; i < n; ++i) std::copy_n(mapped.data() + i * d, d, at + i * x.stride);
+      const int piece = int(p % n_pieces);
+      const int64_t first = p / n_pieces * kRows;
+      const int64_t n = together ? group : std::min(kRows, x.rows - first);
+      const int64_t stride = together ? d : x.stride;
+      float* at = x.row(first) + piece * (together ? group * d : d);
+      context.kernels->latent_project(matrix_of(together ? piece : piece / group),
+                                      {at, n, d, stride}, matrix(mapped.data(), n, d));
+      for (int64_t i = 0; i < n; ++i) std::copy_n(mapped.data() + i * d, d, at + i * stride);
     }
   });
 }

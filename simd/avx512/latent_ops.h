@@ -19,7 +19,8 @@ struct LatentOps : Isa, LatentCodes {
   static constexpr int kQueryTile = 3;    // queries and tiles whose sums fit the registers
   static constexpr int kTokenTiles = 4;
   static constexpr int kFineValueWidth = kLatentFineWidth;
-  static constexpr int kMeanQueries = 3;  // that take the functions of a chunk together
+  static constexpr int kProjectSums = 24;  // of a projection that fit the registers
+  static constexpr int kMeanQueries = 3;   // that take the functions of a chunk together
   static constexpr int kDirectQueries = 4;
   static constexpr int kDirectTiles = 2;
 

@@ -13,15 +13,23 @@ constexpr int kProjectRows = 4;
 /// Rows of x without the mean, [kProjectRows][d_in].
 using CentredRows = float[kProjectRows][kLatentMaxCoords];
 
-/// Coordinates [i, i + lanes) of kRows rows. Two chains of sums hide the latency of the FMA.
-template <class Ops, int kRows>
+/// kVectors vectors of coordinates from `i` on, of kRows rows: as many as the registers hold, so
+/// that the matrix is read along its rows. Two chains of sums hide the latency of the FMA, the same
+/// two however many rows and vectors there are.
+template <class Ops, int kRows, int kVectors>
 void project_lanes(const LatentEncoder& e, const CentredRows& x, int i, float* const* z) {
   using Float = typename Ops::Float;
-  Float even[kRows], odd[kRows];
-  for (int r = 0; r < kRows; ++r) even[r] = odd[r] = Float(0.0f);
-  const auto add = [&](int j, Float(&sum)[kRows]) {
-    const Float column = Float::load_unaligned(e.matrix + j * e.stride + i);
-    for (int r = 0; r < kRows; ++r) sum[r] = Ops::mul_add(column, Float(x[r][j]), sum[r]);
+  constexpr int kLanes = Ops::kLanes;
+  Float even[kRows][kVectors], odd[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) even[r][v] = odd[r][v] = Float(0.0f);
+  }
+  const auto add = [&](int j, Float(&sum)[kRows][kVectors]) __attribute__((always_inline)) {
+    const float* row = e.matrix + j * e.stride + i;
+    for (int v = 0; v < kVectors; ++v) {
+      const Float column = Float::load_unaligned(row + v * kLanes);
+      for (int r = 0; r < kRows; ++r) sum[r][v] = Ops::mul_add(column, Float(x[r][j]), sum[r][v]);
+    }
   };
   int j = 0;
   for (; j + 2 <= e.d_in; j += 2) {
@@ -29,19 +37,24 @@ void project_lanes(const LatentEncoder& e, const CentredRows& x, int i, float* c
     add(j + 1, odd);
   }
   if (j < e.d_in) add(j, even);
-  const int n = std::min(Ops::kLanes, e.d_out - i);
+  const int n = std::min(kLanes * kVectors, e.d_out - i);
   for (int r = 0; r < kRows; ++r) {
-    alignas(64) float lanes[Ops::kLanes];
-    (even[r] + odd[r]).store_aligned(lanes);
+    alignas(64) float lanes[kLanes * kVectors];
+    for (int v = 0; v < kVectors; ++v) (even[r][v] + odd[r][v]).store_aligned(lanes + v * kLanes);
     std::copy(lanes, lanes + n, z[r] + i);
   }
 }
 
 template <class Ops, int kRows>
 void project_rows(const LatentEncoder& e, const CentredRows& x, float* const* z) {
+  constexpr int kLanes = Ops::kLanes, kFit = Ops::kProjectSums / (2 * kRows);
+  constexpr int kVectors = kFit >= 4 ? 4 : kFit >= 2 ? 2 : 1;
   int i = 0;
-  for (; i < e.d_out && i + Ops::kLanes <= e.stride; i += Ops::kLanes) {
-    project_lanes<Ops, kRows>(e, x, i, z);
+  for (; i < e.d_out && i + kVectors * kLanes <= e.stride; i += kVectors * kLanes) {
+    project_lanes<Ops, kRows, kVectors>(e, x, i, z);
+  }
+  for (; i < e.d_out && i + kLanes <= e.stride; i += kLanes) {
+    project_lanes<Ops, kRows, 1>(e, x, i, z);
   }
   for (; i < e.d_out; ++i) {  // rows too short for a whole vector
     for (int r = 0; r < kRows; ++r) {
@@ -63,13 +76,18 @@ void latent_project(const LatentEncoder& e, MatrixView<const float> x, MatrixVie
       for (int j = 0; j < e.d_in; ++j) centred[r][j] = e.mean ? row[j] - e.mean[j] : row[j];
       out[r] = z.row(n + r);
     }
-    if (rows == kProjectRows) {
-      project_rows<Ops, kProjectRows>(e, centred, out);
-      continue;
-    }
-    for (int r = 0; r < rows; ++r) {
-      if (r > 0) std::copy(centred[r], centred[r] + e.d_in, centred[0]);
-      project_rows<Ops, 1>(e, centred, out + r);
+    switch (rows) {
+      case 1:
+        project_rows<Ops, 1>(e, centred, out);
+        break;
+      case 2:
+        project_rows<Ops, 2>(e, centred, out);
+        break;
+      case 3:
+        project_rows<Ops, 3>(e, centred, out);
+        break;
+      default:
+        project_rows<Ops, 4>(e, centred, out);
     }
   }
 }

@@ -84,6 +84,12 @@ Status write_file_atomically(const std::string& path, std::string_view bytes) {
     }
     bytes.remove_prefix(size_t(n));
   }
+  // Before the name: after a power cut it would else stand for a file of zeros.
+  if (fsync(file.fd) != 0) {
+    const Error error = system_error(temporary, "cannot write to disk");
+    unlink(temporary.c_str());
+    return error;
+  }
   if (rename(temporary.c_str(), path.c_str()) != 0) {
     const Error error = system_error(path, "cannot rename into place");
     unlink(temporary.c_str());

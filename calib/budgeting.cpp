@@ -43,6 +43,7 @@ FitOptions fit_options(const CalibrateOptions& o) {
   fit.window = o.window;
   fit.rank_only = is_rank_only(o);
   fit.progress = o.progress;
+  fit.checkpoint = o.checkpoint;
   return fit;
 }
 
@@ -55,6 +56,7 @@ Status add_surfaces(const engine::Engine& engine, std::span<const int32_t> token
   options.window = o.window;
   options.n_threads = o.n_threads;
   options.rank_only = is_rank_only(o);
+  options.checkpoint = o.checkpoint;
   if (o.progress) {
     options.progress = [&](int64_t done, int64_t total) {
       return o.progress("error surfaces", done, total);
@@ -107,6 +109,7 @@ Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> 
   options.n_chunk = std::min(options.n_chunk, o.n_chunk);
   options.n_sinks = o.n_sinks;
   options.window = o.window;
+  options.checkpoint = o.checkpoint;
   if (o.progress) {
     options.progress = [&](int done, int total) { return o.progress("sensitivity", done, total); };
   }
@@ -133,7 +136,7 @@ Status spend_budget(const engine::Engine& engine, std::span<const int32_t> token
   const bool surfaces = priced && o.surfaces && int64_t(tokens.size()) >= int64_t{2} * o.n_chunk;
   if (surfaces) LK_RETURN_IF_ERROR(add_surfaces(engine, tokens, o, file));
   const bool check = priced && !o.held_back.empty();
-  const FitOptions fit = fit_options(o);
+  FitOptions fit = fit_options(o);
   if (check && surfaces) {
     LK_ASSIGN(result.blend,
               blend_sensitivities(engine, o.held_back, fit, trial_bits(o, file), file));
@@ -144,6 +147,7 @@ Status spend_budget(const engine::Engine& engine, std::span<const int32_t> token
   if (!check || !o.correct) return {};
   LK_ASSIGN(result.correction, correct_sensitivities(engine, tokens, o.held_back, fit, file));
   if (!result.correction.kept) return {};
+  fit.corrected = true;
   LK_RETURN_IF_ERROR(fit_divergence(engine, o.held_back, fit, file));
   return set_widths(o, file);
 }

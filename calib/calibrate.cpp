@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "base/sha256.h"
 #include "base/tasks.h"
@@ -144,6 +145,7 @@ Status refine(const engine::Engine& engine, std::span<const int32_t> tokens,
   learn.n_threads = o.n_threads;
   learn.seed = o.seed;
   learn.progress = o.progress;
+  learn.checkpoint = o.checkpoint;
   if (learn.learning == Learning::kStiefel) {
     LK_RETURN_IF_ERROR(share_key_bases(statistics, learn.problem, file));
   }
@@ -154,6 +156,34 @@ Status refine(const engine::Engine& engine, std::span<const int32_t> tokens,
 }
 
 }  // namespace
+
+nlohmann::json run_description(const engine::Engine& engine, const CalibrateOptions& o) {
+  const engine::Context& context = engine.context();
+  return {{"model", models::model_hash(engine.model())},
+          {"kernels", context.kernels->name},
+          {"precision", int(context.precision)},
+          {"bf16 prefill", context.bf16_prefill},
+          {"method", o.method},
+          {"space", o.space},
+          {"centring", o.centring},
+          {"joint", o.joint},
+          {"chunk", o.n_chunk},
+          {"context", o.n_positions},
+          {"sinks", o.n_sinks},
+          {"window", o.window},
+          {"bits", o.bits},
+          {"keep", o.keep},
+          {"rank-k", o.rank_k},
+          {"rank-v", o.rank_v},
+          {"rank-only", o.rank_only},
+          {"policy", o.policy},
+          {"budget", o.budget_bits},
+          {"max-kld", o.max_kld},
+          {"surfaces", o.surfaces},
+          {"correct", o.correct},
+          {"seed", o.seed},
+          {"sensitivities", o.measure_sensitivity}};
+}
 
 Status reallocate(models::BasisFile& file, double bits) {
   return assign_widths(file, int64_t(std::floor(bits * double(elements_per_token(file)))),
@@ -173,6 +203,7 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
   collect.n_sinks = o.n_sinks;
   collect.window = o.window;
   collect.n_threads = o.n_threads;
+  collect.checkpoint = o.checkpoint;
   if (o.progress) {
     collect.progress = [&](int64_t done, int64_t total) {
       return o.progress("statistics", done, total);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,6 +37,9 @@ struct CalibrateOptions {
   uint64_t seed = 0;
   int n_threads = 1;
   bool measure_sensitivity = true;
+  /// Of the same model, tokens and options (run_description): finished work is kept in it, and what
+  /// it already holds is not done again. The result is the same bit for bit.
+  Checkpoint checkpoint;
   /// Stage, units done, units in all; false stops.
   std::function<bool(const char* stage, int64_t done, int64_t total)> progress;
 };
@@ -53,6 +57,9 @@ struct CalibrateResult {
 /// same file bit for bit at any thread count.
 Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const int32_t> tokens,
                                   const CalibrateOptions& options);
+
+/// What decides the result of a calibration, but the tokens, by the names of the program's options.
+nlohmann::json run_description(const engine::Engine& engine, const CalibrateOptions& options);
 
 /// New widths for another budget from what the file holds.
 Status reallocate(models::BasisFile& file, double bits);

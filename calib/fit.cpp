@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <string_view>
 
 #include "calib/build.h"
 #include "calib/decay.h"
@@ -32,13 +33,25 @@ double blended(double alone, double marginal, double error) {
   return std::sqrt(alone * in_company);
 }
 
-/// Which of two plans is better on the text held back; `file` becomes it.
+/// Divergences of `files`; what the checkpoint knows of them as `piece` is not measured again.
+Result<std::vector<double>> measure(const engine::Engine& engine,
+                                    std::span<const int32_t> held_back, const FitOptions& o,
+                                    const char* piece, const Files& files) {
+  LK_ASSIGN(WorkLog log, WorkLog::open(o.checkpoint, piece));
+  const bool plans = std::string_view(piece).starts_with("predictions");
+  return measure_divergences(engine, held_back, files, probe_options(o),
+                             stage(o, plans ? "checking predictions" : "checking corrections"),
+                             std::move(log));
+}
+
+/// Which of two plans is better on the text held back; `file` becomes it. `piece`: the checkpoint's
+/// name for it.
 Result<Correction> keep_better(const engine::Engine& engine, std::span<const int32_t> held_back,
-                               const FitOptions& o, const BasisFile& after, BasisFile& file) {
+                               const FitOptions& o, const char* piece, const BasisFile& after,
+                               BasisFile& file) {
   const Files both = {std::make_shared<const BasisFile>(file),
                       std::make_shared<const BasisFile>(after)};
-  LK_ASSIGN(const auto klds, measure_divergences(engine, held_back, both, probe_options(o),
-                                                 stage(o, "checking corrections")));
+  LK_ASSIGN(const auto klds, measure(engine, held_back, o, piece, both));
   const Correction result{klds[0], klds[1], klds[1] < klds[0]};
   if (result.kept) file = after;
   return result;
@@ -80,8 +93,9 @@ Status fit_divergence(const engine::Engine& engine, std::span<const int32_t> hel
     profile.measured_sum.push_back(expected_sum(planned));
     files.push_back(std::make_shared<const BasisFile>(std::move(planned)));
   }
-  LK_ASSIGN(profile.measured_kld, measure_divergences(engine, held_back, files, probe_options(o),
-                                                      stage(o, "checking predictions")));
+  LK_ASSIGN(
+      profile.measured_kld,
+      measure(engine, held_back, o, o.corrected ? "predictions-corrected" : "predictions", files));
   for (double& kld : profile.measured_kld) kld = std::max(kld, 0.0);
   const PowerLaw law = fit_power_law(profile.measured_sum, profile.measured_kld);
   profile.kld_scale = law.scale;
@@ -124,7 +138,7 @@ Result<Correction> blend_sensitivities(const engine::Engine& engine,
   const WidthRules rules = width_rules(o.rank_only);
   LK_RETURN_IF_ERROR(plan_widths(file, rules, budget_bits));
   LK_RETURN_IF_ERROR(plan_widths(blended, rules, budget_bits));
-  return keep_better(engine, held_back, o, blended, file);
+  return keep_better(engine, held_back, o, "blend", blended, file);
 }
 
 Result<Correction> correct_sensitivities(const engine::Engine& engine,
@@ -136,6 +150,7 @@ Result<Correction> correct_sensitivities(const engine::Engine& engine,
   marginal.n_chunk = std::min(marginal.n_chunk, o.n_chunk);
   marginal.n_sinks = o.n_sinks;
   marginal.window = o.window;
+  marginal.checkpoint = o.checkpoint;
   const auto progress = stage(o, "interactions");
   if (progress) marginal.progress = [&](int done, int total) { return progress(done, total); };
   LK_ASSIGN(const auto marginals, measure_marginals(engine, tokens, before, marginal));
@@ -148,7 +163,7 @@ Result<Correction> correct_sensitivities(const engine::Engine& engine,
     }
   }
   LK_RETURN_IF_ERROR(plan_widths(after, width_rules(o.rank_only), planned_bits(file)));
-  return keep_better(engine, held_back, o, after, file);
+  return keep_better(engine, held_back, o, "correction", after, file);
 }
 
 }  // namespace lowkey::calib

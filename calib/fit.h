@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "calib/checkpoint.h"
 #include "engine/engine.h"
 #include "models/basis/basis.h"
 
@@ -15,6 +16,8 @@ struct FitOptions {
   int n_sinks = 4;
   int window = 32;
   bool rank_only = false;
+  Checkpoint checkpoint;
+  bool corrected = false;  // sensitivities are not those of the first time
   /// Stage, units done, units in all; false stops.
   std::function<bool(const char* stage, int64_t done, int64_t total)> progress;
 };

@@ -42,6 +42,25 @@ void Gram::merge(const Gram& other) {
   weight_ += other.weight_;
 }
 
+void Gram::write(std::vector<double>& out) const {
+  out.push_back(weight_);
+  out.insert(out.end(), first_.begin(), first_.end());
+  for (int col = 0; col < dim(); ++col) {
+    for (int row = col; row < dim(); ++row) out.push_back(second_(row, col));
+  }
+}
+
+std::span<const double> Gram::read(std::span<const double> numbers) {
+  LK_CHECK(numbers.size() >= n_numbers(), "all sums of these moments");
+  size_t at = 0;
+  weight_ = numbers[at++];
+  for (int i = 0; i < dim(); ++i) first_(i) = numbers[at++];
+  for (int col = 0; col < dim(); ++col) {
+    for (int row = col; row < dim(); ++row) second_(row, col) = numbers[at++];
+  }
+  return numbers.subspan(at);
+}
+
 Matrix Gram::moment() const {
   return Matrix(second_.selfadjointView<Eigen::Lower>()) / positive_weight();
 }

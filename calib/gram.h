@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "base/view.h"
 #include "calib/solve/types.h"
@@ -19,6 +20,12 @@ class Gram {
   void accumulate(MatrixView<const float> x, std::span<const float> weights = {});
   /// Adds the sums of `other` (of the same dim). The order of merges is the caller's to fix.
   void merge(const Gram& other);
+
+  /// Appends all sums to `out`; read() takes them back from the start of `numbers` and returns the
+  /// rest. `numbers` holds at least n_numbers().
+  void write(std::vector<double>& out) const;
+  std::span<const double> read(std::span<const double> numbers);
+  size_t n_numbers() const { return 1 + size_t(dim()) + size_t(dim()) * size_t(dim() + 1) / 2; }
 
   int dim() const { return int(first_.size()); }
   double weight() const { return weight_; }

@@ -1,5 +1,7 @@
 #include "calib/statistics.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace lowkey::calib {
@@ -124,6 +126,34 @@ void add_rows(LayerStatistics& s, const LayerRows& rows) {
   for (size_t h = 0; h < s.value_weights.size(); ++h) {
     s.value_weights[h] += rows.weights->value_per_head[h];
   }
+}
+
+void write_sums(const LayerStatistics& s, std::vector<double>& out) {
+  for (const MomentSet* set : {&s.plain, &s.weighted}) {
+    for (const auto* grams : {&set->k, &set->k_pre, &set->v, &set->q, &set->q_pre}) {
+      for (const Gram& gram : *grams) gram.write(out);
+    }
+  }
+  out.insert(out.end(), s.value_weights.begin(), s.value_weights.end());
+}
+
+Result<std::span<const double>> read_sums(LayerStatistics& s, std::span<const double> numbers) {
+  const auto too_few = [&] {
+    return make_error(ErrorCode::kInvalidData, "statistics",
+                      "expected the sums of a layer, found fewer numbers");
+  };
+  for (MomentSet* set : {&s.plain, &s.weighted}) {
+    for (auto* grams : {&set->k, &set->k_pre, &set->v, &set->q, &set->q_pre}) {
+      for (Gram& gram : *grams) {
+        if (numbers.size() < gram.n_numbers()) return too_few();
+        numbers = gram.read(numbers);
+      }
+    }
+  }
+  const size_t n = s.value_weights.size();
+  if (numbers.size() < n) return too_few();
+  std::copy_n(numbers.begin(), n, s.value_weights.begin());
+  return numbers.subspan(n);
 }
 
 void merge(LayerStatistics& s, const LayerStatistics& other) {

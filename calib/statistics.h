@@ -1,8 +1,10 @@
 // What calibration remembers of one layer: second moments of keys, queries and values.
 #pragma once
 
+#include <span>
 #include <vector>
 
+#include "base/result.h"
 #include "calib/gram.h"
 
 namespace lowkey::calib {
@@ -64,6 +66,13 @@ LayerStatistics make_statistics(const LayerShape& shape, const StatisticsPlan& p
 
 /// Adds rows; to be called in a fixed order (one layer belongs to one thread at a time).
 void add_rows(LayerStatistics& statistics, const LayerRows& rows);
+
+/// Appends all sums of `statistics` to `out`.
+void write_sums(const LayerStatistics& statistics, std::vector<double>& out);
+/// Sets all sums from the start of `numbers`, which write_sums made of statistics of the same shape
+/// and plan, and returns the rest. Fewer numbers than that: kInvalidData.
+Result<std::span<const double>> read_sums(LayerStatistics& statistics,
+                                          std::span<const double> numbers);
 
 /// Adds the sums of `other`, which has the same shape and plan.
 void merge(LayerStatistics& statistics, const LayerStatistics& other);

@@ -73,8 +73,10 @@ void add_budget_options(CLI::App& command, CalibrateCommand& o) {
 }
 
 void add_sweep_options(CLI::App& command, CalibrateCommand& o) {
-  command.add_flag("--sweep", o.sweep,
-                   "Measure the front of methods and controls; -o is then json, csv or svg");
+  command
+      .add_flag("--sweep", o.sweep,
+                "Measure the front of methods and controls; -o is then json, csv or svg")
+      ->excludes("--resume");
   const auto list = [&](const char* name, auto& values, const char* help) {
     command.add_option(name, values, help)->delimiter(',')->capture_default_str();
   };
@@ -112,6 +114,8 @@ void add_calibrate_options(CLI::App& command, CalibrateCommand& o) {
   add_text_options(command, o);
   add_code_options(command, o);
   add_budget_options(command, o);
+  command.add_flag("--resume", o.resume,
+                   "Go on where the same calibration was stopped (OUT.partial has what it did)");
   add_sweep_options(command, o);
   command.add_option("-o,--out", o.out, "The .lkb file; default: in the cache folder");
 }

@@ -16,6 +16,7 @@ struct CalibrateCommand {
   std::string text, out, budget;
   int64_t n_tokens = 0;
   double kv_bytes_per_token = 0;
+  bool resume = false;
   // The sweep's own.
   bool sweep = false;
   std::vector<std::string> methods = {"k-svd", "eigen", "kq-svd", "fisher"};

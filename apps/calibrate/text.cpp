@@ -84,22 +84,29 @@ Result<std::vector<std::vector<int32_t>>> write_together(
 }  // namespace
 
 Result<std::vector<int32_t>> own_samples(const engine::Engine& engine,
-                                         const models::Tokenizer& tokenizer, int64_t n_tokens,
-                                         int n_chunk, uint64_t seed,
+                                         const models::Tokenizer& tokenizer, const OwnSamples& o,
+                                         const calib::Checkpoint& checkpoint,
                                          const std::function<bool(int64_t, int64_t)>& progress) {
   const int32_t start = tokenizer.bos().value_or(tokenizer.eos().value_or(0));
-  const int64_t n_chunks = std::max<int64_t>(1, n_tokens / n_chunk);
-  std::vector<int32_t> tokens;
-  for (int64_t c = 0; c < n_chunks; c += kTogether) {
+  const int64_t n_chunks = std::max<int64_t>(1, o.n_tokens / o.n_chunk);
+  LK_ASSIGN(calib::WorkLog log, calib::WorkLog::open(checkpoint, "samples", size_t(o.n_chunk)));
+  for (int64_t c = int64_t(log.n_known()); c < n_chunks; c += kTogether) {
     const int64_t n = std::min(kTogether, n_chunks - c);
     const auto written = [&](int64_t done) {
-      return !progress || progress(c * n_chunk + done, n_chunks * n_chunk);
+      return !progress || progress(c * o.n_chunk + done, n_chunks * o.n_chunk);
     };
     LK_ASSIGN(const auto sequences,
-              write_together(engine, start, n, n_chunk, seed + uint64_t(c), written));
+              write_together(engine, start, n, o.n_chunk, o.seed + uint64_t(c), written));
+    std::vector<double> written_ids;
     for (const std::vector<int32_t>& own : sequences) {
-      tokens.insert(tokens.end(), own.begin(), own.end());
+      written_ids.insert(written_ids.end(), own.begin(), own.end());
     }
+    LK_RETURN_IF_ERROR(log.add(written_ids));
+  }
+  std::vector<int32_t> tokens;
+  for (size_t c = 0; c < log.n_known(); ++c) {
+    const auto unit = log.unit(c);
+    tokens.insert(tokens.end(), unit.begin(), unit.end());
   }
   return tokens;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "calib/checkpoint.h"
 #include "engine/engine.h"
 #include "models/tokenizer/tokenizer.h"
 
@@ -20,10 +21,17 @@ struct TextSplit {
 Result<TextSplit> split_text(const models::Tokenizer& tokenizer, const std::string& path,
                              int64_t n_tokens, int n_chunk, int n_held_back);
 
-/// Samples that the model writes itself (temperature 1, no text needed), one per chunk.
+struct OwnSamples {
+  int64_t n_tokens = 0;
+  int n_chunk = 1024;  // tokens of a sample
+  uint64_t seed = 0;
+};
+
+/// Samples that the model writes itself (temperature 1, no text needed), one per chunk. What the
+/// checkpoint has of them is not written again.
 Result<std::vector<int32_t>> own_samples(const engine::Engine& engine,
-                                         const models::Tokenizer& tokenizer, int64_t n_tokens,
-                                         int n_chunk, uint64_t seed,
+                                         const models::Tokenizer& tokenizer, const OwnSamples& o,
+                                         const calib::Checkpoint& checkpoint,
                                          const std::function<bool(int64_t, int64_t)>& progress);
 
 }  // namespace lowkey::apps

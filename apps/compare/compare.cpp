@@ -87,7 +87,7 @@ Result<std::vector<int32_t>> evaluation_tokens(const Options& o, const engine::E
   }
   const int n_chunk = int(o.common.n_context);
   constexpr uint64_t kSeed = 1000;  // not the calibration's samples
-  return own_samples(engine, tokenizer, int64_t{o.n_chunks} * n_chunk, n_chunk, kSeed,
+  return own_samples(engine, tokenizer, {int64_t{o.n_chunks} * n_chunk, n_chunk, kSeed}, {},
                      [&](int64_t done, int64_t total) {
                        if (!o.common.quiet) progress.update(done, total);
                        return !stop_requested();

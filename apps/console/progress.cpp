@@ -30,7 +30,7 @@ void Progress::update(int64_t done, int64_t total, const std::string& note) {
   if (done < total && now - last_ < pause) return;
   last_ = now;
   const double elapsed = std::chrono::duration<double>(now - start_).count();
-  const double rate = elapsed > 0 ? double(done) / elapsed : 0.0;
+  const double rate = elapsed > 0 ? double(done - first_) / elapsed : 0.0;
   const double left = rate > 0 ? double(total - done) / rate : 0.0;
   const std::string tail =
       fmt::format("{}/{} {} [{}<{}, {:.1f}/s]{}{}", done, total, unit_, format_duration(elapsed),

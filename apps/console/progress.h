@@ -14,6 +14,9 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// `done` units are older than this bar and say nothing about its speed.
+  void begin_at(int64_t done) { first_ = done; }
+
   /// `note` is shown behind the counts ("ppl 19.93"). Redraws at most ten times a second.
   void update(int64_t done, int64_t total, const std::string& note = {});
 
@@ -24,6 +27,7 @@ class Progress {
   std::string label_, unit_;
   bool terminal_;
   Clock::time_point start_ = Clock::now(), last_{};
+  int64_t first_ = 0;  // units that were done before this bar began
   bool drawn_ = false;
 };
 

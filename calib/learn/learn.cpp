@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "base/tasks.h"
+#include "calib/learn/kept_layers.h"
 #include "calib/learn/manifold_steps.h"
 #include "calib/learn/network_steps.h"
 
@@ -99,7 +100,8 @@ Status check(const LearnOptions& o, const models::BasisFile& file) {
 /// Counts epochs of all layers; asks the caller, one thread at a time, whether to go on.
 class Epochs {
  public:
-  Epochs(const LearnOptions& options, int64_t total) : o_(options), total_(total) {}
+  Epochs(const LearnOptions& options, int64_t total, int64_t done)
+      : o_(options), done_(done), total_(total) {}
   bool done(int64_t n) {
     const std::lock_guard lock(mutex_);
     done_ += n;
@@ -111,7 +113,7 @@ class Epochs {
  private:
   const LearnOptions& o_;
   std::mutex mutex_;
-  int64_t done_ = 0, total_ = 0;
+  int64_t done_, total_;
   std::atomic<bool> stopped_ = false;
 };
 
@@ -215,18 +217,25 @@ Result<LearnReport> learn_bases(const engine::Engine& engine, std::span<const in
                                 const std::vector<LayerStatistics>& statistics,
                                 const LearnOptions& o, models::BasisFile& file) {
   LK_RETURN_IF_ERROR(check(o, file));
-  LK_ASSIGN(auto samples, sample_texts(engine, tokens, sample_options(o)));
-  const size_t n = samples.size();
+  const size_t n = file.layers.size();
   std::vector<Status> statuses(n);
   std::vector<double> losses(n);
-  Epochs epochs(o, int64_t(n) * descent_options(o, 0).n_epochs);
+  LK_ASSIGN(const std::vector<size_t> left, read_kept(o.checkpoint, file, losses));
+  std::vector<LayerSample> samples;
+  if (!left.empty()) {
+    LK_ASSIGN(samples, sample_texts(engine, tokens, sample_options(o)));
+  }
+  const int n_epochs = descent_options(o, 0).n_epochs;
+  Epochs epochs(o, int64_t(n) * n_epochs, int64_t(n - left.size()) * n_epochs);
   Learner learner(engine, o, file);
-  for_each_task(o.n_threads, int64_t(n), [&](int64_t l) {
+  for_each_task(o.n_threads, int64_t(left.size()), [&](int64_t i) {
+    const size_t l = left[size_t(i)];
     if (epochs.stopped()) return;
-    auto report =
-        learner.learn(int(l), std::move(samples[size_t(l)]), statistics[size_t(l)], epochs);
-    if (!report.ok()) statuses[size_t(l)] = report.error();
-    if (report.ok()) losses[size_t(l)] = report.value().loss;
+    auto report = learner.learn(int(l), std::move(samples[l]), statistics[l], epochs);
+    if (!report.ok()) statuses[l] = report.error();
+    if (!report.ok() || epochs.stopped()) return;  // stopped: perhaps within this layer
+    losses[l] = report.value().loss;
+    statuses[l] = keep_layer(o.checkpoint, l, file.layers[l], losses[l]);
   });
   if (epochs.stopped()) return make_error(ErrorCode::kCancelled, "calibration", "stopped");
   LearnReport report{0};

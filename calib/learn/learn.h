@@ -4,6 +4,7 @@
 #include <functional>
 #include <span>
 
+#include "calib/checkpoint.h"
 #include "calib/objective/method.h"
 #include "calib/problem.h"
 #include "engine/engine.h"
@@ -21,6 +22,7 @@ struct LearnOptions {
   uint64_t seed = 0;
   /// Widths that the bases must serve, one for each budget: file.layers' with other widths.
   std::vector<models::BasisFile> plans;
+  Checkpoint checkpoint;  // each layer is kept as "learned-LAYER" when it is done
   /// Stage, units done, units in all; false stops.
   std::function<bool(const char* stage, int64_t done, int64_t total)> progress;
 };

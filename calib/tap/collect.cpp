@@ -11,6 +11,9 @@ namespace lowkey::calib {
 
 namespace {
 
+/// Sums are large, of 128 MiB for a model of eight billion: not after every chunk.
+constexpr int64_t kChunksPerPiece = 4;
+
 /// Copies of one layer's rows of a chunk: the engine reuses its memory for the next layer.
 struct ChunkRows {
   std::vector<float> q, k, v, q_pre, k_pre;
@@ -82,6 +85,23 @@ class Collector {
     });
   }
 
+  /// The chunks that a checkpoint already holds the sums of.
+  Result<int64_t> read(const Checkpoint& checkpoint) {
+    LK_ASSIGN(const std::vector<double> numbers, checkpoint.read(kPiece));
+    if (numbers.empty()) return int64_t{0};
+    std::span<const double> rest = std::span(numbers).subspan(1);
+    for (LayerStatistics& layer : statistics_) {
+      LK_ASSIGN(rest, read_sums(layer, rest));
+    }
+    return int64_t(numbers[0]);
+  }
+
+  Status write(const Checkpoint& checkpoint, int64_t n_chunks) const {
+    std::vector<double> numbers = {double(n_chunks)};
+    for (const LayerStatistics& layer : statistics_) write_sums(layer, numbers);
+    return checkpoint.write(kPiece, numbers);
+  }
+
   std::vector<LayerStatistics> take() { return std::move(statistics_); }
 
  private:
@@ -125,6 +145,7 @@ class Collector {
   }
 
   static constexpr int kQueryStride = 4;
+  static constexpr char kPiece[] = "statistics";
 
   const engine::Engine& engine_;
   const CollectOptions& options_;
@@ -151,11 +172,15 @@ Result<std::vector<LayerStatistics>> collect_statistics(const engine::Engine& en
   Collector collector(engine, options);
   session.set_observer(collector.observer());
   const int64_t n_chunks = int64_t(tokens.size() / n_chunk);
-  for (int64_t c = 0; c < n_chunks; ++c) {
+  LK_ASSIGN(const int64_t n_known, collector.read(options.checkpoint));
+  for (int64_t c = n_known; c < n_chunks; ++c) {
     session.truncate(0);
     LK_RETURN_IF_ERROR(session.feed(tokens.subspan(size_t(c) * n_chunk, n_chunk)));
     const int64_t spread = std::max<int64_t>(options.n_positions - options.n_chunk, 0);
     collector.add_chunk(n_chunks > 1 ? c * spread / (n_chunks - 1) : 0);
+    if ((c + 1) % kChunksPerPiece == 0 || c + 1 == n_chunks) {
+      LK_RETURN_IF_ERROR(collector.write(options.checkpoint, c + 1));
+    }
     if (options.progress &&
         !options.progress((c + 1) * options.n_chunk, n_chunks * options.n_chunk)) {
       return make_error(ErrorCode::kCancelled, "calibration", "stopped");

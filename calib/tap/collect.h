@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "calib/checkpoint.h"
 #include "calib/statistics.h"
 #include "engine/engine.h"
 
@@ -19,6 +20,7 @@ struct CollectOptions {
   int n_sinks = 4;  // never coded: they take no part in the statistics
   int window = 32;  // read exactly by a query: their codes do not matter to it
   int n_threads = 1;
+  Checkpoint checkpoint;  // the sums are kept as "statistics"
   /// Tokens done, tokens in all; false stops.
   std::function<bool(int64_t done, int64_t total)> progress;
 };

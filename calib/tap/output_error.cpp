@@ -131,18 +131,28 @@ Status measure_surfaces(const engine::Engine& engine, std::span<const int32_t> t
   sample.exact = {o.n_sinks, o.window};
   sample.n_texts = o.n_texts;
   sample.n_queries = o.n_queries;
-  LK_ASSIGN(const std::vector<LayerSample> samples, sample_texts(engine, tokens, sample));
-  o.n_texts = int(samples[0].texts.size());
   file.profile.levels = profile_levels(o.rank_only);
-  file.profile.surfaces.clear();
+  const size_t n_layers = file.layers.size(), n_levels = file.profile.levels.size();
+  LK_ASSIGN(WorkLog log, WorkLog::open(o.checkpoint, "surfaces", n_levels * n_levels));
+  std::vector<LayerSample> samples;
   SurfaceMeter meter(engine, o);
-  LK_RETURN_IF_ERROR(meter.prepare(file, file.profile.levels));
-  for (size_t l = 0; l < samples.size(); ++l) {
+  if (log.n_known() < n_layers) {
+    LK_ASSIGN(samples, sample_texts(engine, tokens, sample));
+    o.n_texts = int(samples[0].texts.size());
+    LK_RETURN_IF_ERROR(meter.prepare(file, file.profile.levels));
+  }
+  for (size_t l = log.n_known(); l < n_layers; ++l) {
     const Rows3 rows = meter.measure(int(l), samples[l]);
-    file.profile.surfaces.push_back(error_surface(rows.keys, rows.values, rows.both));
-    if (o.progress && !o.progress(int64_t(l + 1), int64_t(samples.size()))) {
+    const std::vector<float> surface = error_surface(rows.keys, rows.values, rows.both);
+    LK_RETURN_IF_ERROR(log.add(std::vector<double>(surface.begin(), surface.end())));
+    if (o.progress && !o.progress(int64_t(l + 1), int64_t(n_layers))) {
       return make_error(ErrorCode::kCancelled, "calibration", "stopped");
     }
+  }
+  file.profile.surfaces.clear();
+  for (size_t l = 0; l < n_layers; ++l) {
+    const auto unit = log.unit(l);
+    file.profile.surfaces.emplace_back(unit.begin(), unit.end());
   }
   return {};
 }

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "calib/checkpoint.h"
 #include "engine/engine.h"
 #include "models/basis/basis.h"
 
@@ -20,6 +21,7 @@ struct OutputErrorOptions {
   int window = 32;
   int n_threads = 1;
   bool rank_only = false;
+  Checkpoint checkpoint;  // surfaces are kept as "surfaces"
   /// Layers done, layers in all; false stops.
   std::function<bool(int64_t done, int64_t total)> progress;
 };

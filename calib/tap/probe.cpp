@@ -124,26 +124,27 @@ double Probe::row_divergence(int64_t i, const float* coded) const {
 Result<std::vector<double>> measure_divergences(
     const engine::Engine& engine, std::span<const int32_t> tokens,
     std::span<const std::shared_ptr<const models::BasisFile>> files, const ProbeOptions& options,
-    const std::function<bool(int64_t done, int64_t total)>& progress) {
+    const std::function<bool(int64_t done, int64_t total)>& progress, WorkLog log) {
   const size_t n_chunk = size_t(options.n_chunk), n_chunks = tokens.size() / n_chunk;
   if (n_chunks == 0) {
     return make_error(ErrorCode::kInvalidData, "text held back",
                       "expected at least " + std::to_string(n_chunk) + " tokens, found " +
                           std::to_string(tokens.size()));
   }
-  std::vector<double> result(files.size(), 0.0);
-  int64_t done = 0;
-  for (size_t c = 0; c < n_chunks; ++c) {
+  const size_t n_files = files.size(), total = n_chunks * n_files;
+  for (size_t c = log.n_known() / n_files; c < n_chunks; ++c) {
     LK_ASSIGN(const Probe probe,
               Probe::prepare(engine, tokens.subspan(c * n_chunk, n_chunk), options));
-    for (size_t f = 0; f < files.size(); ++f) {
+    for (size_t f = log.n_known() - c * n_files; f < n_files; ++f) {
       LK_ASSIGN(const double kld, probe.divergence(0, simulated_code(engine, files[f])));
-      result[f] += kld / double(n_chunks);
-      if (progress && !progress(++done, int64_t(n_chunks * files.size()))) {
+      LK_RETURN_IF_ERROR(log.add({&kld, 1}));
+      if (progress && !progress(int64_t(log.n_known()), int64_t(total))) {
         return make_error(ErrorCode::kCancelled, "calibration", "stopped");
       }
     }
   }
+  std::vector<double> result(n_files, 0.0);
+  for (size_t i = 0; i < total; ++i) result[i % n_files] += log.unit(i)[0] / double(n_chunks);
   return result;
 }
 

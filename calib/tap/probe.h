@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "calib/checkpoint.h"
 #include "calib/simulate.h"
 #include "engine/engine.h"
 
@@ -52,10 +53,11 @@ class Probe {
 };
 
 /// Mean divergence of each of `files` over all of `tokens`, cut into contexts of n_chunk.
-/// progress: files done, counted over all contexts; false stops.
+/// progress: files done, counted over all contexts; false stops. Divergences that `log` knows are
+/// not measured again.
 Result<std::vector<double>> measure_divergences(
     const engine::Engine& engine, std::span<const int32_t> tokens,
     std::span<const std::shared_ptr<const models::BasisFile>> files, const ProbeOptions& options,
-    const std::function<bool(int64_t done, int64_t total)>& progress = {});
+    const std::function<bool(int64_t done, int64_t total)>& progress = {}, WorkLog log = {});
 
 }  // namespace lowkey::calib

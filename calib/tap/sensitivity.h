@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "calib/checkpoint.h"
 #include "engine/engine.h"
 #include "models/basis/basis.h"
 
@@ -18,6 +19,7 @@ struct SensitivityOptions {
   int stride = 1;     // every so many-th position of a context's last three quarters is looked at
   int n_sinks = 4;
   int window = 32;
+  Checkpoint checkpoint;  // divergences are kept as "sensitivity" or "interactions"
   std::function<bool(int done, int total)> progress;  // false stops
 };
 

@@ -18,6 +18,18 @@ namespace {
 
 constexpr const char* kNoEffect = "Accepted by every command, without effect here";
 
+void add_adapt_options(CLI::App& command, CommonOptions& o) {
+  command.add_flag("--adapt", o.adapt,
+                   "Latent cache: means and steps of new tokens follow the text so far");
+  command.add_flag("--adapt-bases", o.adapt_bases, "As --adapt, and bases turn too (Oja's rule)");
+  command.add_option("--adapt-every", o.adapt_options.every, "Tokens between two versions")
+      ->capture_default_str();
+  command.add_option("--adapt-rate", o.adapt_options.rate, "Weight of the newest tokens, 0 to 1")
+      ->capture_default_str();
+  command.add_option("--adapt-versions", o.adapt_options.max_versions, "Versions at most")
+      ->capture_default_str();
+}
+
 void add_cache_options(CLI::App& command, CommonOptions& o) {
   command.add_option("-c,--context", o.n_context, "Context length in tokens; 0: the default")
       ->check(CLI::NonNegativeNumber);
@@ -92,6 +104,7 @@ void add_exact_options(CLI::App& command, CommonOptions& o) {
                   "Keep all tokens exact until they take this much (64MiB, 2GiB), then code them")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::NonNegativeNumber);
+  add_adapt_options(command, o);
 }
 
 void without_effect(CLI::App& command, const std::vector<std::string>& names) {

@@ -24,6 +24,9 @@ struct CommonOptions {
   int n_window = -1;         // -1: kWindow for latents, none for full-rank caches
   double outliers = 0;       // most tokens of a latent cache kept exact by their gain, as a share
   int64_t lazy_bytes = 0;    // > 0: exact until the cache would take more than this
+  bool adapt = false;        // the latent cache's code follows the text
+  bool adapt_bases = false;  // its bases too
+  engine::AdaptOptions adapt_options{512, 0.5, 8, false};
   std::string isa;
   bool exact = false;
   bool fast = false;
@@ -43,7 +46,7 @@ void add_model_option(CLI::App& command, CommonOptions& options);    // -m
 void add_engine_options(CLI::App& command, CommonOptions& options);  // -t --isa --exact ... -q
 void add_cache_option(CLI::App& command, CommonOptions& options);    // --cache
 void add_basis_options(CLI::App& command, CommonOptions& options);   // -b --bits --budget
-/// --sinks --window --outliers --kv-budget
+/// --sinks --window --outliers --kv-budget --adapt...
 void add_exact_options(CLI::App& command, CommonOptions& options);
 
 /// Lists options as accepted by every command, without effect in this one.

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/attend/split.h"
+#include "engine/attend/version_queries.h"
 
 namespace lowkey::engine {
 
@@ -44,9 +45,7 @@ class Worker {
         return Range{0, std::min(n_sinks, m + 1)};
       });
     }
-    scan(task, cache_.coded(layer_), task.coded, [&](int64_t m) {
-      return Range{n_sinks, cache_.recent_begin(m)};
-    });
+    scan_coded(task);
     if (task.with_exact) scan_outliers(task);
     if (!task.with_exact || cache_.spec().n_window == 0) return;
     const int64_t last = task.positions.end, own = cache_.block_begin();
@@ -109,6 +108,20 @@ class Worker {
     if (!runs_.empty()) see(task, source, {first, begin, end}, visible);
   }
 
+  /// Tokens of one version after another's.
+  void scan_coded(const AttendTask& task) {
+    const LayerVersions& versions = cache_.versions(layer_);
+    KvCache::Source source = cache_.coded(layer_);
+    for (int64_t at = task.coded.begin; at < task.coded.end;) {
+      const int64_t end = std::min(task.coded.end, versions.end_of(at));
+      source.version = versions.at(at);
+      scan(task, source, {at, end}, [&](int64_t m) {
+        return Range{cache_.n_sinks(), cache_.recent_begin(m)};
+      });
+      at = end;
+    }
+  }
+
   /// Outliers lie by slot: what a query sees of them it sees instead of their codes.
   void scan_outliers(const AttendTask& task) {
     const auto seen = [&](int64_t m) {
@@ -158,7 +171,17 @@ class Worker {
               weights + block.n_queries * rope_.n_rot()};
       tiles.mean = &mean;
     }
-    context_.kernels->latent_attend(tiles, block, state_);
+    if (!source.version) {
+      context_.kernels->latent_attend(tiles, block, state_);
+      return;
+    }
+    const SideVersion& keys = source.version->k[size_t(task.head)];
+    const SideVersion& values = source.version->v[size_t(task.head)];
+    tiles.k.steps = keys.steps.data();
+    tiles.v.steps = values.steps.data();
+    const QueryBlock own = version_.enter(context_, keys, block);
+    context_.kernels->latent_attend(tiles, own, version_.state());
+    version_.leave(context_, values, shape_.head_dim, state_);
   }
 
   const Context& context_;
@@ -167,6 +190,7 @@ class Worker {
   const RopeTable& rope_;
   int layer_;
   AttendState state_;
+  VersionQueries version_;
   std::vector<float> q_, mean_;
   std::vector<KvRun> runs_;
   std::vector<int32_t> begin_, end_;

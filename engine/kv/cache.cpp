@@ -16,6 +16,33 @@ std::vector<TileShape> full_shapes(KvType type, int n_heads, int d) {
   return std::vector<TileShape>(size_t(n_heads), TileShape{part, part});
 }
 
+Status check_adaptation(const CacheSpec& spec) {
+  const AdaptOptions& o = spec.adapt;
+  const auto expected = [](const char* option, const char* what, const std::string& found) {
+    return make_error(ErrorCode::kInvalidArgument, option,
+                      std::string("expected ") + what + ", found " + found);
+  };
+  if (o.every == 0) return {};
+  if (!spec.latent) return expected("--adapt", "a latent cache with it", cache_name(spec));
+  if (o.every < 0 || o.every % simd::kLatentChunk != 0) {
+    return expected("--adapt-every", "a multiple of 128 tokens", std::to_string(o.every));
+  }
+  if (!(o.rate > 0 && o.rate <= 1)) {
+    return expected("--adapt-rate", "more than 0, up to 1", std::to_string(o.rate));
+  }
+  if (o.max_versions < 1) {
+    return expected("--adapt-versions", "1 or more", std::to_string(o.max_versions));
+  }
+  for (const auto* side : {&spec.latent->k, &spec.latent->v}) {
+    for (const LatentSideCode& code : *side) {
+      const bool known = code.variances.size() == size_t(code.d) &&
+                         std::ranges::all_of(code.variances, [](float x) { return x > 0; });
+      if (!known) return expected("--adapt", "a basis with all its variances", "others");
+    }
+  }
+  return {};
+}
+
 Status check(const models::ModelConfig& config, const CacheSpec& spec) {
   const bool blocks =
       spec.type == KvType::kQ8_0 || spec.type == KvType::kQ4_0 || (spec.codec && spec.hadamard);
@@ -33,6 +60,7 @@ Status check(const models::ModelConfig& config, const CacheSpec& spec) {
                       "expected a share from 0 to 1 of a latent cache's tokens, found " +
                           std::to_string(spec.outliers) + " with " + cache_name(spec));
   }
+  LK_RETURN_IF_ERROR(check_adaptation(spec));
   if (spec.lazy_bytes < 0) {
     return make_error(ErrorCode::kInvalidArgument, "--kv-budget",
                       "expected 0 or more bytes, found " + std::to_string(spec.lazy_bytes));
@@ -60,6 +88,11 @@ KvLayout make_layout(const models::ModelConfig& config, const CacheSpec& spec, K
       for (const TileShape& shape : spec.latent->shapes(l)) tile_bytes += shape.bytes();
     }
     layout.coded_bytes_per_token = double(tile_bytes) / kTileTokens;
+    layout.version_tokens = spec.adapt.every;
+    layout.max_versions = spec.adapt.max_versions;
+    for (int l = 0; l < config.n_layers && spec.adapt.every > 0; ++l) {
+      layout.version_bytes += LayerVersions::bytes_per_version(*spec.latent, l, spec.adapt.turns);
+    }
   } else if (spec.codec) {
     layout.coded_bytes_per_token =
         double(layout.n_elements) * (spec.codec_bits_k + spec.codec_bits_v) / 16.0;
@@ -115,6 +148,9 @@ void KvCache::add_layer(const models::ModelConfig& config, int l) {
   if (spec_.latent && spec_.outliers > 0) {
     layer.outliers = OutlierTokens(config.n_kv_heads, exact[0], spec_.outliers, spec_.n_sinks);
   }
+  if (spec_.adapt.every > 0) {
+    layer.versions = LayerVersions(*spec_.latent, l, spec_.adapt, spec_.n_sinks);
+  }
   layers_.push_back(std::move(layer));
 }
 
@@ -169,9 +205,9 @@ int64_t KvCache::n_outliers() const {
 double KvCache::bytes_per_token() const {
   if (n_tokens_ == 0) return layout_.coded_bytes_per_token;
   if (is_exact_) return layout_.exact_bytes_per_token;
-  int64_t outliers = 0;
-  for (const Layer& layer : layers_) outliers += layer.outliers.bytes();
-  return layout_.coded_bytes_per_token + double(outliers) / double(n_tokens_);
+  int64_t besides = 0;
+  for (const Layer& layer : layers_) besides += layer.outliers.bytes() + layer.versions.bytes();
+  return layout_.coded_bytes_per_token + double(besides) / double(n_tokens_);
 }
 
 int64_t KvCache::used_bytes() const {
@@ -190,6 +226,7 @@ void KvCache::truncate(int64_t n) {
     layer.coded.truncate(n_tokens_);
     layer.full.truncate(n_tokens_);
     if (layer.outliers.enabled()) layer.outliers.truncate(n_tokens_);
+    if (layer.versions.enabled()) layer.versions.truncate(n_tokens_);
   }
   if (n_tokens_ == 0) is_exact_ = spec_.lazy_bytes > 0;
   // What follows is written anew, exact copies included.

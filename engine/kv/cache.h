@@ -15,6 +15,7 @@
 #include "engine/kv/latent_space.h"
 #include "engine/kv/layout.h"
 #include "engine/kv/outliers.h"
+#include "engine/kv/source.h"
 #include "engine/kv/space.h"
 #include "engine/kv/spec.h"
 #include "engine/kv/tiles.h"
@@ -67,19 +68,11 @@ class KvCache {
   int64_t n_outliers() const;
 
   // What attention reads (engine/attend).
-  struct Source {
-    const TileStore* store;
-    simd::KvType type;
-    const LatentCode* latent;  // set: the tiles are latent, of this layer; `type` is unused
-    int layer;
-    bool one_head = false;  // the store holds the head in question only
-  };
+  using Source = CacheSource;
   Source coded(int layer) const;
-  /// Exact copies of tokens of coded() whose codes are hidden; the store holds one head.
-  struct Outliers {
-    Source source;
-    Range slots;
-  };
+  /// Which tokens of coded() are of which version.
+  const LayerVersions& versions(int layer) const { return layers_[size_t(layer)].versions; }
+  using Outliers = OutlierSource;
   Outliers outliers(int layer, int head, int64_t begin, int64_t end) const;
   Source sinks(int layer) const {
     return {&layers_[size_t(layer)].sinks, exact_type_, nullptr, layer};
@@ -102,6 +95,7 @@ class KvCache {
     TileStore coded, sinks, recent;
     TileStore full;  // of a lazy cache that is still exact: all tokens
     OutlierTokens outliers;
+    LayerVersions versions;
   };
   struct Rows {
     MatrixView<float> k, v;  // in the cache's space
@@ -111,10 +105,12 @@ class KvCache {
   void add_layer(const models::ModelConfig& config, int layer);
   /// Codes rows and keeps their outliers.
   void write_codes(const Context& context, int layer, const RopeTable& rope, const Rows& block);
+  /// Codes latents of an adapted layer, stretch by stretch.
+  void encode_versions(const Context& context, int layer, const Rows& block);
   void keep_outliers(const Context& context, int layer, const Rows& block);
   /// Whether codes are made of something else than what exact copies hold.
   bool changes_codes() const {
-    return spec_.codec || (latent_space_ && latent_space_->mean_turns());
+    return spec_.codec || spec_.adapt.every > 0 || (latent_space_ && latent_space_->mean_turns());
   }
   /// A copy of `rows` in coded_rows_, at `offset`.
   MatrixView<float> copy_rows(MatrixView<float> rows, int64_t offset);

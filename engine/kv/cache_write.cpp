@@ -37,18 +37,41 @@ void KvCache::write_codes(const Context& context, int layer, const RopeTable& ro
                           const Rows& block) {
   MatrixView<float> k = block.k, v = block.v;
   if (changes_codes()) k = copy_rows(k, 0);
-  if (spec_.codec) {
-    v = copy_rows(v, k.rows * k.cols);
-    spec_.codec(layer, block.first, k, v);
-  }
+  if (spec_.codec || spec_.adapt.every > 0) v = copy_rows(v, k.rows * k.cols);
+  if (spec_.codec) spec_.codec(layer, block.first, k, v);
   if (latent_space_ && latent_space_->mean_turns()) {
     latent_space_->leave_mean(context, layer,
                               matrix<const float>(rope.row(block.first), k.rows, rope.n_rot()), k);
   }
   Layer& stores = layers_[size_t(layer)];
-  const Source codes{&stores.coded, spec_.type, spec_.latent.get(), layer};
-  encode(context, codes, stores.coded, {k, v, block.first, block.rows});
+  if (stores.versions.enabled()) {
+    encode_versions(context, layer, {k, v, block.first, block.rows});
+  } else {
+    const Source codes{&stores.coded, spec_.type, spec_.latent.get(), layer};
+    encode(context, codes, stores.coded, {k, v, block.first, block.rows});
+  }
   if (stores.outliers.enabled()) keep_outliers(context, layer, block);
+}
+
+void KvCache::encode_versions(const Context& context, int layer, const Rows& block) {
+  Layer& stores = layers_[size_t(layer)];
+  const int64_t end = block.first + block.rows.end;
+  for (int64_t at = block.first + block.rows.begin; at < end;) {
+    if (at % spec_.adapt.every == 0) stores.versions.update(context, *spec_.latent, at);
+    const int64_t stop = std::min(end, stores.versions.next_boundary(at));
+    const Range rows{at - block.first, stop - block.first};
+    const auto part = [&](const MatrixView<float>& x) {
+      return MatrixView<float>{x.row(rows.begin), rows.size(), x.cols, x.stride};
+    };
+    const MatrixView<float> k = part(block.k), v = part(block.v);
+    stores.versions.add(context, {k.data, k.rows, k.cols, k.stride},
+                        {v.data, v.rows, v.cols, v.stride}, at);
+    Source codes{&stores.coded, spec_.type, spec_.latent.get(), layer};
+    codes.version = stores.versions.at(at);
+    if (codes.version) codes.version->enter(context, k, v);
+    encode(context, codes, stores.coded, {block.k, block.v, block.first, rows});
+    at = stop;
+  }
 }
 
 void KvCache::keep_outliers(const Context& context, int layer, const Rows& block) {
@@ -156,10 +179,13 @@ void KvCache::encode_latents(const Context& context, const Source& source, TileS
   };
   for (int h = 0; h < n_kv_heads_; ++h) {
     const size_t i = source.latent->index(source.layer, h);
-    context.kernels->latent_encode_k(source.latent->k[i].plan(), rows_of(block.k, h), slot,
-                                     store.k_part(h, part.begin));
-    context.kernels->latent_encode_v(source.latent->v[i].plan(), rows_of(block.v, h), slot,
-                                     store.v_part(h, part.begin));
+    simd::LatentPlan k = source.latent->k[i].plan(), v = source.latent->v[i].plan();
+    if (source.version) {
+      k.steps = source.version->k[size_t(h)].steps.data();
+      v.steps = source.version->v[size_t(h)].steps.data();
+    }
+    context.kernels->latent_encode_k(k, rows_of(block.k, h), slot, store.k_part(h, part.begin));
+    context.kernels->latent_encode_v(v, rows_of(block.v, h), slot, store.v_part(h, part.begin));
   }
 }
 

@@ -24,8 +24,9 @@ struct LatentSideCode {
   std::vector<float> mean;       // [d]
   // [n_rot + 1, d], of keys whose mean turns: E R_n mu = [phase_n, 1] turned
   std::vector<float> turned;
-  std::vector<uint8_t> widths;  // of groups of 4 stored coordinates
-  std::vector<float> steps;     // of stored coordinates
+  std::vector<uint8_t> widths;   // of groups of 4 stored coordinates
+  std::vector<float> steps;      // of stored coordinates
+  std::vector<float> variances;  // [d] of z, which adaptation starts from; empty: unknown
 
   simd::LatentPlan plan() const { return {int(steps.size()), widths.data(), steps.data()}; }
 };

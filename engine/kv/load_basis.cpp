@@ -19,6 +19,7 @@ Result<LatentSideCode> side_code(const models::HeadBasis& head) {
   code.decoder = head.decoder;
   code.decoder_t = transposed(head.decoder, code.d);
   code.mean = head.mean;
+  code.variances = head.variances;
   for (int i = 0; i < code.d; ++i) {
     const int width = head.widths[size_t(i)];
     if (width == 0) break;

@@ -20,6 +20,16 @@ struct LatentCode;  // engine/kv/latent_code.h
 using RowCodec =
     std::function<void(int layer, int64_t first, MatrixView<float> k, MatrixView<float> v)>;
 
+/// How the code of a latent cache follows the text (engine/kv/adapt.h).
+struct AdaptOptions {
+  int every = 0;         // tokens between two versions, a multiple of 128; 0: the code stays
+  double rate = 0.5;     // weight of the newest stretch in the next version, 0 to 1
+  int max_versions = 8;  // after which the code stays
+  bool turns = false;    // bases too, not only means and steps
+
+  bool operator==(const AdaptOptions&) const = default;
+};
+
 struct CacheSpec {
   simd::KvType type = simd::KvType::kF16;
   bool hadamard = false;  // rotate heads before coding: q8_0h, q4_0h
@@ -37,6 +47,7 @@ struct CacheSpec {
   double outliers = 0.0;
   /// > 0: everything is kept exact until that would take more bytes than this, then coded.
   int64_t lazy_bytes = 0;
+  AdaptOptions adapt;
 
   bool keeps_exact() const { return n_sinks > 0 || n_window > 0; }
 };

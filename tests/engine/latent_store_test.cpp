@@ -27,7 +27,7 @@ enum Action : uint8_t {
   kRead = 7
 };
 
-constexpr int kLazy = 32;  // among the means
+constexpr int kLazy = 32, kAdapted = 64, kTurned = 128;  // among the means
 
 /// Two words of a seed, head size 8 << shape, KV heads, group - 1, means (1: they turn; 8, 16, 24:
 /// outliers up to 3, 10, 100 %), sinks, window
@@ -80,13 +80,14 @@ TEST_P(LatentStore, ACutOfOneSideLeavesTheOtherAlone) {
               kCut,       100, kAppend, 40, kToPageEnd, 4, kRead, 5,  kFork, 0, kRead, 1}));
 }
 
-INSTANTIATE_TEST_SUITE_P(MeansSinksWindow, LatentStore,
-                         ::testing::Values(std::tuple{0, 0, 0}, std::tuple{1, 0, 0},
-                                           std::tuple{0, 4, 32}, std::tuple{1, 4, 32},
-                                           std::tuple{7, 6, 3}, std::tuple{3, 0, 17},
-                                           std::tuple{17, 4, 32}, std::tuple{24, 0, 5},
-                                           std::tuple{1 + kLazy, 4, 32},
-                                           std::tuple{16 + kLazy, 2, 0}));
+INSTANTIATE_TEST_SUITE_P(
+    MeansSinksWindow, LatentStore,
+    ::testing::Values(
+        std::tuple{0, 0, 0}, std::tuple{1, 0, 0}, std::tuple{0, 4, 32}, std::tuple{1, 4, 32},
+        std::tuple{7, 6, 3}, std::tuple{3, 0, 17}, std::tuple{17, 4, 32}, std::tuple{24, 0, 5},
+        std::tuple{1 + kLazy, 4, 32}, std::tuple{16 + kLazy, 2, 0}, std::tuple{1 + kAdapted, 4, 32},
+        std::tuple{kAdapted + kTurned, 0, 0}, std::tuple{1 + kAdapted + kTurned, 4, 32},
+        std::tuple{17 + kAdapted + kTurned, 2, 5}, std::tuple{1 + kLazy + kAdapted, 4, 32}));
 
 Script random_script(uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -127,6 +128,7 @@ TEST(LatentStoreScripts, RandomOnesAreSound) {
     all.n_reads += outcome.n_reads;
     all.n_outliers += outcome.n_outliers;
     all.n_coded_late += outcome.n_coded_late;
+    all.n_versions += outcome.n_versions;
     all.n_tokens = std::max(all.n_tokens, outcome.n_tokens);
   }
   EXPECT_GT(all.n_forks, 60);
@@ -135,6 +137,7 @@ TEST(LatentStoreScripts, RandomOnesAreSound) {
   EXPECT_GT(all.n_reads, 100);
   EXPECT_GT(all.n_outliers, 100);
   EXPECT_GT(all.n_coded_late, 20);
+  EXPECT_GT(all.n_versions, 20);
   EXPECT_GT(all.n_tokens, 1024) << "no script went over two pages";
 }
 

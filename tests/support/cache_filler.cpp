@@ -13,6 +13,7 @@ models::ModelConfig AttendProblem::config() const {
   config.n_heads = n_kv_heads * group;
   config.n_kv_heads = n_kv_heads;
   config.head_dim = head_dim;
+  config.rope.n_rot = n_rot;
   return config;
 }
 

@@ -13,6 +13,7 @@ struct AttendProblem {
   int group = 1;
   int head_dim = 32;
   int n_tokens = 0;
+  int n_rot = 0;            // for codes whose means turn
   std::vector<float> q;     // [n_tokens, n_kv_heads * group * head_dim]
   std::vector<float> k, v;  // [n_tokens, n_kv_heads * head_dim]
 

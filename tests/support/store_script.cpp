@@ -27,6 +27,12 @@ struct Branch {
   std::vector<uint32_t> ids;
   int64_t furthest = 0;  // end that the exact copies reach back from
   int64_t blurred = 0;   // queries before this position may read codes inside their window
+  /// Of an adapted cache: what it held before each cut, and where that was.
+  struct Past {
+    std::vector<uint32_t> ids;
+    int64_t cut;
+  };
+  std::vector<Past> past;
 
   int64_t size() const { return int64_t(ids.size()); }
 };
@@ -41,7 +47,7 @@ class Player {
         rope_(setting_.config.rope) {
     rope_.reserve(kContext);
     branches_.reserve(kMaxBranches);
-    branches_.push_back({create(), {}});
+    branches_.push_back({create(), {}, 0, 0, {}});
   }
 
   StoreOutcome play() {
@@ -51,6 +57,9 @@ class Player {
     }
     for (Branch& branch : branches_) read(branch, 1);
     for (Branch& branch : branches_) {
+      for (int64_t p = 0; p < branch.size(); p += 128) {
+        outcome_.n_versions += branch.cache.versions(0).at(p) != nullptr;
+      }
       outcome_.n_tokens = std::max(outcome_.n_tokens, branch.size());
       outcome_.n_outliers += branch.cache.n_outliers();
     }
@@ -98,13 +107,15 @@ class Player {
     }
     outcome_.n_cuts += n < branch.size();
     outcome_.n_shared_cut += n < branch.size() && branches_.size() > 1;
+    if (setting_.spec.adapt.every > 0 && n < branch.size()) branch.past.push_back({branch.ids, n});
     branch.ids.resize(size_t(n));
     branch.cache.truncate(n);
   }
 
   void fork(const Branch& branch) {
     if (branches_.size() == kMaxBranches) return;
-    branches_.push_back({take(branch.cache.fork()), branch.ids, branch.furthest, branch.blurred});
+    branches_.push_back(
+        {take(branch.cache.fork()), branch.ids, branch.furthest, branch.blurred, branch.past});
     ++outcome_.n_forks;
   }
 
@@ -113,6 +124,10 @@ class Player {
     n = std::min(n, kContext - branch.size());
     if (n <= 0 || !outcome_.failure.empty()) return;
     KvCache fresh = create();
+    for (const Branch::Past& past : branch.past) {  // versions follow from what was cut off too
+      feed(fresh, past.ids, nullptr);
+      fresh.truncate(past.cut);
+    }
     feed(fresh, branch.ids, nullptr);
     // When a lazy cache was coded depends on its history; codes made then are of halves.
     const bool lazy = setting_.spec.lazy_bytes > 0;

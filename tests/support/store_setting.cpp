@@ -78,6 +78,7 @@ StoreSetting::StoreSetting(Words& words) {
   spec.n_window = words.next() % 40;
   const int64_t exact_bytes = 4 * n_kv();  // per token: keys and values as halves
   if (means & 32) spec.lazy_bytes = exact_bytes * int64_t(20 + random() % 600);
+  if (means & 64) spec.adapt = {128, 0.5, 1 + int(random() % 4), (means & 128) != 0};
 }
 
 void fill_row(uint32_t id, RowKind kind, float* row, int64_t n) {
@@ -85,6 +86,31 @@ void fill_row(uint32_t id, RowKind kind, float* row, int64_t n) {
   const float size = random() % 16 == 0 ? 8.0f : 1.0f;
   for (int64_t i = 0; i < n; ++i) row[i] = size * (float(random() % 4001) / 1000.0f - 2.0f);
 }
+
+namespace {
+
+const engine::SideVersion* version_of(const engine::KvCache& cache, simd::LatentSide side, int head,
+                                      int64_t position) {
+  const engine::LayerVersion* version = cache.versions(0).at(position);
+  if (!version) return nullptr;
+  return &(side == simd::LatentSide::kK ? version->k : version->v)[size_t(head)];
+}
+
+/// Latents of the file from those of a version: turn^T y + shift.
+std::vector<float> left(const engine::SideVersion& version, std::vector<float> y) {
+  const size_t d = version.shift.size();
+  y.resize(d, 0.0f);
+  std::vector<float> z = version.shift;
+  for (size_t i = 0; i < d; ++i) {
+    for (size_t j = 0; j < d; ++j) {
+      const float turn = version.turn.empty() ? float(i == j) : version.turn[j * d + i];
+      z[i] += turn * y[j];
+    }
+  }
+  return z;
+}
+
+}  // namespace
 
 std::vector<float> stored_latents(const engine::KvCache& cache, simd::LatentSide side, int head,
                                   int64_t position) {
@@ -94,7 +120,11 @@ std::vector<float> stored_latents(const engine::KvCache& cache, simd::LatentSide
   std::vector<float> z(own.steps.size());
   if (z.empty()) return z;
   const auto piece = cache.coded(0).store->piece(head, position, position + 1);
-  simd::latent_decode(side, own.plan(), keys ? piece.run.k : piece.run.v,
+  simd::LatentPlan plan = own.plan();
+  if (const auto* version = version_of(cache, side, head, position)) {
+    plan.steps = version->steps.data();
+  }
+  simd::latent_decode(side, plan, keys ? piece.run.k : piece.run.v,
                       int(position % simd::kTileTokens), z.data());
   return z;
 }
@@ -126,8 +156,9 @@ std::vector<double> plain_read(const StoreSetting& setting, const engine::Contex
       fill_row(ids[size_t(p)], kind, row.data(), setting.n_kv());
       rows.emplace_back(row.begin(), row.begin() + d);
       if (kept) continue;
-      const auto z =
-          stored_latents(cache, keys ? simd::LatentSide::kK : simd::LatentSide::kV, 0, p);
+      const auto side_kind = keys ? simd::LatentSide::kK : simd::LatentSide::kV;
+      auto z = stored_latents(cache, side_kind, 0, p);
+      if (const auto* version = version_of(cache, side_kind, 0, p)) z = left(*version, z);
       rows.back() = reconstructed(side, mean, z);
     }
   }

@@ -10,11 +10,18 @@
 
 namespace lowkey {
 
+/// Whether large blocks ask the system for huge pages (they do if nothing is said); for blocks
+/// allocated from now on. An answer of the system's own settings comes first.
+void use_huge_pages(bool wanted);
+
 class ByteBuffer {
  public:
   ByteBuffer() = default;
   /// Zeroed memory of `bytes`, or kOutOfMemory. `what` names the use in the error.
   static Result<ByteBuffer> allocate(int64_t bytes, const char* what);
+  /// The same, but nothing is touched yet: each page of the system's goes to the memory node of the
+  /// thread that writes to it first (base/placement.h).
+  static Result<ByteBuffer> reserve(int64_t bytes, const char* what);
   ByteBuffer(ByteBuffer&& other) noexcept { swap(other); }
   ByteBuffer& operator=(ByteBuffer&& other) noexcept { return swap(other), *this; }
   ~ByteBuffer();
@@ -27,9 +34,11 @@ class ByteBuffer {
   void swap(ByteBuffer& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(mapped_, other.mapped_);
   }
   std::byte* data_ = nullptr;
   int64_t size_ = 0;
+  int64_t mapped_ = 0;  // bytes of a mapping of its own; 0: of the heap
 };
 
 /// Fixed-size aligned array of plain values; grows only by replacement.

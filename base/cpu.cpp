@@ -4,7 +4,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
+
+#include "base/affinity.h"
+#include "base/cpu_list.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -64,6 +68,37 @@ CpuFeatures detect() {
 CpuFeatures detect() { return {}; }
 #endif
 
+constexpr int kMostCpus = 8192;
+
+/// A CPU set of any size: the system's own type ends at 1,024.
+class CpuSet {
+ public:
+  CpuSet() : set_(CPU_ALLOC(kMostCpus)) { CPU_ZERO_S(bytes(), set_); }
+  ~CpuSet() { CPU_FREE(set_); }
+  CpuSet(const CpuSet&) = delete;
+  CpuSet& operator=(const CpuSet&) = delete;
+  static size_t bytes() { return CPU_ALLOC_SIZE(kMostCpus); }
+  cpu_set_t* get() { return set_; }
+  void add(int cpu) { CPU_SET_S(size_t(cpu), bytes(), set_); }
+  bool has(int cpu) const { return CPU_ISSET_S(size_t(cpu), bytes(), set_); }
+
+ private:
+  cpu_set_t* set_;
+};
+
+bool set_affinity(const std::vector<int>& cpus) {
+  CpuSet set;
+  for (const int cpu : cpus) {
+    if (cpu >= 0 && cpu < kMostCpus) set.add(cpu);
+  }
+  return sched_setaffinity(0, CpuSet::bytes(), set.get()) == 0;
+}
+
+std::vector<int>& mutable_allowed_cpus() {
+  static std::vector<int> cpus = cpus_of_this_thread();
+  return cpus;
+}
+
 }  // namespace
 
 const CpuFeatures& cpu_features() {
@@ -79,10 +114,37 @@ std::string cpu_name() {
   return "unknown";
 }
 
-int cpu_count() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return CPU_COUNT(&set);
+std::vector<int> cpus_of_this_thread() {
+  CpuSet set;
+  if (sched_getaffinity(0, CpuSet::bytes(), set.get()) != 0) return {0};
+  std::vector<int> cpus;
+  for (int cpu = 0; cpu < kMostCpus; ++cpu) {
+    if (set.has(cpu)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+const std::vector<int>& allowed_cpus() { return mutable_allowed_cpus(); }
+
+Status keep_to_cpus(const std::vector<int>& cpus, const std::string& option) {
+  const std::vector<int>& allowed = allowed_cpus();
+  for (const int cpu : cpus) {
+    if (std::binary_search(allowed.begin(), allowed.end(), cpu)) continue;
+    return make_error(
+        ErrorCode::kInvalidArgument, option,
+        "expected some of the CPUs " + cpu_list_text(allowed) + ", found " + std::to_string(cpu));
+  }
+  if (cpus.empty()) return {};
+  if (!set_affinity(cpus)) {
+    return make_error(ErrorCode::kIo, option,
+                      "the system refused to keep to the CPUs " + cpu_list_text(cpus));
+  }
+  mutable_allowed_cpus() = cpus;
+  return {};
+}
+
+void pin_this_thread(const std::vector<int>& cpus) {
+  set_affinity(cpus.empty() ? allowed_cpus() : cpus);
 }
 
 }  // namespace lowkey

@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "base/result.h"
 
 namespace lowkey {
 
@@ -25,7 +28,18 @@ const CpuFeatures& cpu_features();
 /// Marketing name of the processor, or "unknown".
 std::string cpu_name();
 
-/// Logical CPUs this process may run on.
-int cpu_count();
+/// Numbers of the logical CPUs that this process may run on, rising. Asked once, before any thread
+/// is pinned; keep_to_cpus() narrows it.
+const std::vector<int>& allowed_cpus();
+inline int cpu_count() { return int(allowed_cpus().size()); }
+
+/// From now on the calling thread, and all that are started from it, run on `cpus` only.
+/// kInvalidArgument (of `option`) where one of them is not allowed. Call before threads are
+/// started.
+Status keep_to_cpus(const std::vector<int>& cpus, const std::string& option);
+
+/// Pins the calling thread to some CPUs of those allowed; to all of them if `cpus` is empty. What
+/// the system refuses stays as it was: pins make nothing but speed.
+void pin_this_thread(const std::vector<int>& cpus);
 
 }  // namespace lowkey

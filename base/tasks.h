@@ -1,4 +1,4 @@
-// The only door to oneTBB: many uneven pieces of work, as calibration and weight repacking have.
+// The only door to oneTBB: many uneven pieces of work, as calibration has.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,9 @@
 #include "base/threads.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "base/cpu.h"
 
 namespace lowkey {
 
@@ -20,10 +23,15 @@ constexpr int kSpins = 2000;
 
 }  // namespace
 
-Team::Team(int n_threads) {
-  for (int thread = 1; thread < n_threads; ++thread) {
+Team::Team(ThreadPlan plan) : plan_(std::move(plan)) {
+  allowed_cpus();  // as they were before any pin
+  claimed_ = std::make_unique<Counter[]>(size_t(plan_.n_threads()));
+  absent_ = std::make_unique<Counter[]>(size_t(ceil_div(plan_.n_threads(), kGroup)));
+  for (int thread = 1; thread < plan_.n_threads(); ++thread) {
     workers_.emplace_back([this, thread] { work(thread); });
   }
+  caller_pinned_ = !plan_.cpus_of[0].empty();
+  if (caller_pinned_) pin_this_thread(plan_.cpus_of[0]);
 }
 
 Team::~Team() {
@@ -31,15 +39,27 @@ Team::~Team() {
   round_.fetch_add(1);
   round_.notify_all();
   for (auto& worker : workers_) worker.join();
+  if (caller_pinned_) pin_this_thread({});
+}
+
+Range Team::group_of(int thread) const {
+  const int first = thread / kGroup * kGroup;
+  return {first, std::min(first + kGroup, size())};
 }
 
 void Team::run(FunctionRef<void(int)> body) {
   if (workers_.empty()) return body(0);
   body_ = &body;
-  running_.store(int(workers_.size()), std::memory_order_relaxed);
+  const int n_groups = int(ceil_div(size(), kGroup));
+  for (int g = 0; g < n_groups; ++g) {
+    const auto n = uint64_t(group_of(g * kGroup).size());
+    absent_[size_t(g)].value.store(n, std::memory_order_relaxed);
+  }
+  running_.store(n_groups, std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   body(0);
+  arrive(0);
   for (int spins = 0;; ++spins) {
     const int left = running_.load(std::memory_order_acquire);
     if (left == 0) return;
@@ -51,21 +71,61 @@ void Team::run(FunctionRef<void(int)> body) {
   }
 }
 
+/// The last of a group tells for all of it, the last of all groups wakes the caller.
+void Team::arrive(int thread) {
+  std::atomic<uint64_t>& absent = absent_[size_t(thread / kGroup)].value;
+  if (absent.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+  if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+}
+
+/// Takes the next piece of a thread's share in this round and returns its number. Counters of
+/// earlier rounds start anew: whoever comes first sees to that, the thread itself or a helper.
+int64_t Team::claim(int thread, uint32_t round) {
+  std::atomic<uint64_t>& claimed = claimed_[size_t(thread)].value;
+  const uint64_t fresh = uint64_t{round} << 32;
+  uint64_t seen = claimed.load(std::memory_order_relaxed);
+  while (seen >> 32 != round) {
+    if (claimed.compare_exchange_weak(seen, fresh + 1, std::memory_order_relaxed)) return 0;
+  }
+  return int64_t(uint32_t(claimed.fetch_add(1, std::memory_order_relaxed)));
+}
+
+template <class Share>
+void Team::take_pieces(int thread, int64_t grain, Share share, PieceBody body) {
+  const auto round = uint32_t(round_.load(std::memory_order_relaxed));
+  const Range group = group_of(thread);
+  for (int64_t i = 0; i < group.size(); ++i) {
+    const int owner = int(group.begin + (thread - group.begin + i) % group.size());
+    if (plan_.node_of[size_t(owner)] != plan_.node_of[size_t(thread)]) continue;
+    const Range own = share(owner);
+    while (own.size() > 0) {
+      const int64_t begin = own.begin + claim(owner, round) * grain;
+      if (begin >= own.end) break;
+      body({begin, std::min(begin + grain, own.end)}, thread);
+    }
+  }
+}
+
 void Team::parallel_for(int64_t n, int64_t grain, FunctionRef<void(Range, int)> body) {
   grain = std::max<int64_t>(grain, 1);
   if (n <= 0) return;
   if (workers_.empty() || n <= grain) return body({0, n}, 0);
-  alignas(64) std::atomic<int64_t> next{0};
-  run([&](int thread) {
-    for (;;) {
-      const int64_t begin = next.fetch_add(grain, std::memory_order_relaxed);
-      if (begin >= n) return;
-      body({begin, std::min(begin + grain, n)}, thread);
-    }
-  });
+  const int n_threads = size();
+  const auto share = [&](int t) { return Range{n * t / n_threads, n * (t + 1) / n_threads}; };
+  run([&](int thread) { take_pieces(thread, grain, share, body); });
+}
+
+void Team::parallel_for_owned(std::span<const int64_t> bounds, int64_t grain,
+                              FunctionRef<void(Range, int)> body) {
+  const bool of_this_plan = int(bounds.size()) == plan_.n_nodes + 1;
+  if (plan_.n_nodes == 1 || !of_this_plan) return parallel_for(bounds.back(), grain, body);
+  grain = std::max<int64_t>(grain, 1);
+  const auto share = [&](int thread) { return thread_share(plan_, bounds, thread); };
+  run([&](int thread) { take_pieces(thread, grain, share, body); });
 }
 
 void Team::work(int thread) {
+  if (const auto& cpus = plan_.cpus_of[size_t(thread)]; !cpus.empty()) pin_this_thread(cpus);
   int seen = 0;
   for (;;) {
     int spins = 0;
@@ -79,8 +139,13 @@ void Team::work(int thread) {
     ++seen;
     if (stopping_.load()) return;
     (*body_)(thread);
-    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+    arrive(thread);
   }
+}
+
+Team& caller_alone() {
+  static Team team(1);  // without workers nothing of it changes
+  return team;
 }
 
 }  // namespace lowkey

@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <optional>
 #include <utility>
+#include <vector>
 
+#include "base/arena.h"
 #include "base/dtype.h"
 
 namespace lowkey {
@@ -18,6 +22,45 @@ TEST(Buffer, IsAlignedAndZeroed) {
     EXPECT_EQ(bytes->size(), n);
     EXPECT_EQ(uintptr_t(bytes->data()) % 64, 0u);
     for (int64_t i = 0; i < n; ++i) ASSERT_EQ(bytes->data()[i], std::byte{0});
+  }
+}
+
+TEST(Buffer, ReservesZeroedMemoryToo) {
+  for (const int64_t n : {1, 4096, 5000, 3 << 20}) {
+    auto bytes = ByteBuffer::reserve(n, "test");
+    ASSERT_TRUE(bytes.ok());
+    EXPECT_EQ(bytes->size(), n);
+    EXPECT_EQ(uintptr_t(bytes->data()) % (n < 3 << 20 ? 4096 : 2 << 20), 0u);
+    for (int64_t i = 0; i < n; ++i) ASSERT_EQ(bytes->data()[i], std::byte{0});
+    std::memset(bytes->data(), 1, size_t(n));
+    const ByteBuffer moved = std::move(bytes).value();
+    EXPECT_EQ(moved.data()[n - 1], std::byte{1});
+  }
+  EXPECT_EQ(ByteBuffer::reserve(0, "test")->data(), nullptr);
+  EXPECT_EQ(ByteBuffer::reserve(-1, "KV cache").error().where, "KV cache");
+}
+
+TEST(Arena, PutsBlocksBesideEachOtherAndKeepsThemAlive) {
+  std::optional<Arena> arena(int64_t{1} << 20);
+  std::vector<ArenaBlock> blocks;
+  for (const int64_t n : {100, 64, 1, 700000, 400000, 3 << 20, 5}) {
+    auto block = arena->take(n, "test");
+    ASSERT_TRUE(block.ok());
+    EXPECT_EQ(block->size(), n);
+    EXPECT_EQ(uintptr_t(block->data()) % 64, 0u);
+    for (int64_t i = 0; i < n; ++i) ASSERT_EQ(block->data()[i], std::byte{0});
+    std::memset(block->data(), int(blocks.size()) + 1, size_t(n));
+    blocks.push_back(*block);
+  }
+  EXPECT_EQ(blocks[1].data() - blocks[0].data(), 128);
+  EXPECT_EQ(blocks[2].data() - blocks[1].data(), 64);
+  EXPECT_EQ(arena->take(-1, "KV cache").error().where, "KV cache");
+  EXPECT_FALSE(arena->take(std::numeric_limits<int64_t>::max(), "test").ok());
+  arena.reset();
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    for (int64_t i = 0; i < blocks[b].size(); ++i) {
+      ASSERT_EQ(blocks[b].data()[i], std::byte(b + 1)) << "block " << b;
+    }
   }
 }
 

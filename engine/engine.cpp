@@ -2,11 +2,14 @@
 
 #include <string>
 
+#include "base/cpu.h"
 #include "simd/select.h"
 
 namespace lowkey::engine {
 
 namespace {
+
+Topology system_topology() { return read_topology("/sys/devices/system/node", allowed_cpus()); }
 
 Status check(const EngineOptions& options) {
   if (options.n_threads >= 0 && options.n_threads <= 1024) return {};
@@ -31,9 +34,11 @@ Result<std::unique_ptr<Engine>> Engine::load(const std::string& path,
   LK_ASSIGN(const simd::KernelSet* kernels, simd::select_kernel_set(options.isa));
   const int n_threads = options.n_threads > 0 ? options.n_threads : cpu_count();
   LK_ASSIGN(models::Model model, models::load_model(path));
-  LK_ASSIGN(DecoderWeights weights, pack_decoder(model, n_threads, options.progress));
+  const Topology topology = options.topology.nodes.empty() ? system_topology() : options.topology;
+  auto team = std::make_unique<Team>(plan_threads(topology, n_threads, options.pinning));
+  LK_ASSIGN(DecoderWeights weights, pack_decoder(model, *team, options.progress));
   std::unique_ptr<Engine> engine(new Engine(std::move(model), std::move(weights)));
-  engine->team_ = std::make_unique<Team>(n_threads);
+  engine->team_ = std::move(team);
   engine->context_ = {kernels, engine->team_.get(), options.precision,
                       bf16_prefill(options.prefill)};
   return engine;

@@ -17,6 +17,8 @@ namespace lowkey::engine {
 
 struct EngineOptions {
   int n_threads = 0;  // 0: every CPU this process may use
+  Pinning pinning = Pinning::kNodes;
+  Topology topology;  // memory nodes and their CPUs; empty: as the system says
   std::string isa;    // kernel set; empty: LOWKEY_ISA, else the best that runs
   Precision precision = Precision::kDefault;
   enum class Prefill { kAuto, kInteger, kBf16 } prefill = Prefill::kAuto;

@@ -52,6 +52,7 @@ Status set_model(const BenchOptions& o, Prophecy& p) {
   LK_ASSIGN(p.config, model_shape(o.shape));
   p.weights = engine::weight_traffic(p.config, o.weight_bits);
   if (machine_given(o)) return {};
+  LK_RETURN_IF_ERROR(keep_to_cpus(o.common));
   LK_ASSIGN(p.context.kernels, simd::select_kernel_set(o.common.isa));
   p.team = std::make_unique<Team>(o.common.n_threads > 0 ? o.common.n_threads : cpu_count());
   p.context.team = p.team.get();
@@ -135,7 +136,7 @@ Row row_of(const PlotLane& lane, const BenchTest& test) {
           {"kv_bytes_total", kv_bytes},
           {"step_bytes", ledger.bytes()},
           {"read_gb_s", lane.machine.bandwidth(ledger.bytes()) * 1e-9},
-          {"weight_efficiency", lane.machine.weight_efficiency},
+          {"weight_efficiency", lane.machine.weights.front().reach},
           {"attend_efficiency", lane.machine.attend_efficiency},
           {"attend_products", lane.machine.attend_products},
           {"weight_ms", 1e3 * p.weight_seconds},
@@ -169,10 +170,13 @@ std::string machine_text(const Prophecy& p) {
   std::string out = fmt::format("{} on {}, {} threads; weights {}\n", p.config.name, m.name,
                                 m.n_threads, format_bytes(p.weights.bytes()));
   if (!p.measured) return out + '\n';
-  out += fmt::format(
-      "products/s of weights in caches: {:.1f} G one row, {:.1f} G many rows; weights from memory "
-      "reach {:.0f} % of the read bandwidth\n\n",
-      m.weight_products_one * 1e-9, m.weight_products_many * 1e-9, 100 * m.weight_efficiency);
+  out += "| rows | products/s of weights in caches, G | reach of weights from memory |\n";
+  out += "| ---: | ---: | ---: |\n";
+  for (const engine::WeightRate& rate : m.weights) {
+    out += fmt::format("| {:.0f} | {:.1f} | {:.0f} % |\n", rate.rows, rate.products * 1e-9,
+                       100 * rate.reach);
+  }
+  out += '\n';
   out += "| working set | read GB/s | triad GB/s |\n| ---: | ---: | ---: |\n";
   for (const engine::BandwidthPoint& point : m.curve) {
     out += fmt::format("| {} | {:.1f} | {:.1f} |\n", format_bytes(point.working_set),

@@ -9,6 +9,9 @@
 
 #include "apps/console/progress.h"
 #include "apps/models_get/models_get.h"
+#include "base/buffer.h"
+#include "base/cpu.h"
+#include "base/cpu_list.h"
 #include "base/file_map.h"
 #include "base/newlines.h"
 
@@ -38,6 +41,19 @@ void add_cache_options(CLI::App& command, CommonOptions& o) {
   add_exact_options(command, o);
 }
 
+void add_cpu_options(CLI::App& command, CommonOptions& o) {
+  auto* mask = command.add_option("-C,--cpu-mask", o.cpu_mask,
+                                  "CPUs to run on, as a hexadecimal mask: 0xf is the first four");
+  command.add_option("--cpu-range", o.cpu_range, "CPUs to run on, as a list: 0-3,8")
+      ->excludes(mask);
+  command.add_option("--huge-pages", o.huge_pages, "1: weights lie in huge pages; 0: not")
+      ->capture_default_str();
+  command
+      .add_option("--cpu-strict", o.cpu_strict,
+                  "1: each thread on one CPU; 0: the system may move threads about")
+      ->capture_default_str();
+}
+
 /// Scripts pass the same options to every command, also to those that have no use for them.
 void accept_other_options(CLI::App& command, CommonOptions& o) {
   const std::vector<CLI::Option*> own = command.get_options();
@@ -62,6 +78,7 @@ void add_engine_options(CLI::App& command, CommonOptions& o) {
   command.add_option("-t,--threads", o.n_threads, "Threads; 0: all CPUs")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  add_cpu_options(command, o);
   command.add_option("--isa", o.isa, "Kernel set by name (auto, avx512, avx2, scalar, ...)");
   command.add_flag("--exact", o.exact, "Float activations: slower, as close to f32 as it gets");
   command.add_flag("--fast", o.fast, "8-bit activations: faster prefill, less accurate");
@@ -131,10 +148,22 @@ Result<std::string> resolve_model(const CommonOptions& options) {
                     "found nothing there");
 }
 
+Status keep_to_cpus(const CommonOptions& o) {
+  const bool by_mask = !o.cpu_mask.empty();
+  if (!by_mask && o.cpu_range.empty()) return {};
+  const std::string option = by_mask ? "--cpu-mask" : "--cpu-range";
+  const auto cpus = by_mask ? parse_cpu_mask(o.cpu_mask) : parse_cpu_list(o.cpu_range);
+  if (!cpus.ok()) return make_error(cpus.error().code, option, cpus.error().what);
+  return lowkey::keep_to_cpus(*cpus, option);
+}
+
 Result<std::unique_ptr<engine::Engine>> load_engine(const CommonOptions& o) {
   LK_ASSIGN(const std::string path, resolve_model(o));
+  LK_RETURN_IF_ERROR(keep_to_cpus(o));
+  use_huge_pages(o.huge_pages);
   engine::EngineOptions options;
   options.n_threads = o.n_threads;
+  options.pinning = o.cpu_strict ? Pinning::kCpus : Pinning::kNodes;
   options.isa = o.isa;
   if (o.exact && o.fast) {
     return make_error(ErrorCode::kInvalidArgument, "--exact --fast",

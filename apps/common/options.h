@@ -14,6 +14,9 @@ namespace lowkey::apps {
 struct CommonOptions {
   std::string model;
   int n_threads = 0;
+  std::string cpu_mask, cpu_range;  // CPUs to run on, at most one of the two
+  bool cpu_strict = false;          // each thread on a CPU of its own
+  bool huge_pages = true;
   int64_t n_context = 0;  // 0: the command's own default
   std::string cache = "f16";
   bool cache_given = false;  // by --cache
@@ -43,7 +46,7 @@ constexpr int kSinks = 4, kWindow = 32;
 
 // The parts of the common options, for commands in which some mean a little more.
 void add_model_option(CLI::App& command, CommonOptions& options);    // -m
-void add_engine_options(CLI::App& command, CommonOptions& options);  // -t --isa --exact ... -q
+void add_engine_options(CLI::App& command, CommonOptions& options);  // -t -C --isa ... -q
 void add_cache_option(CLI::App& command, CommonOptions& options);    // --cache
 void add_basis_options(CLI::App& command, CommonOptions& options);   // -b --bits --budget
 /// --sinks --window --outliers --kv-budget --adapt...
@@ -60,6 +63,9 @@ void add_common_options(CLI::App& command, CommonOptions& options, Uses uses);
 
 /// The model's file: a path, or a known model's name (then fetched into the cache folder).
 Result<std::string> resolve_model(const CommonOptions& options);
+
+/// Keeps this process to the CPUs of --cpu-mask or --cpu-range, before threads are started.
+Status keep_to_cpus(const CommonOptions& options);
 
 Result<std::unique_ptr<engine::Engine>> load_engine(const CommonOptions& options);
 

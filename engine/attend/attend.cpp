@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/attend/split.h"
+#include "engine/attend/side_by_side.h"
 #include "engine/attend/version_queries.h"
 
 namespace lowkey::engine {
@@ -27,8 +27,8 @@ class Worker {
   Worker(const Context& context, const AttendShape& shape, const AttendBlock& block)
       : context_(context),
         shape_(shape),
-        cache_(block.cache),
-        rope_(block.rope),
+        cache_(*block.cache),
+        rope_(*block.rope),
         layer_(block.layer) {}
 
   void run(const AttendTask& task, const Queries& queries, AttendState state) {
@@ -202,14 +202,14 @@ AttendState state_of(float* memory, int n_queries) {
 
 /// Joins the splits of one head and query block: states [n_splits] into rows of `out`.
 void merge(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
-           float* partials, int64_t first_position, MatrixView<float> out) {
+           float* partials, MatrixView<float> out) {
   const int d = shape.head_dim, group = shape.group(), n = int(task.positions.size()) * group;
   for (int i = 0; i < n; ++i) {
     float top = -std::numeric_limits<float>::infinity();
     for (int s = 0; s < plan.n_splits; ++s) {
       top = std::max(top, state_of(partials + s * plan.partial_floats, n).max[i]);
     }
-    float* row = out.row(task.positions.begin - first_position + i / group) +
+    float* row = out.row(task.positions.begin - plan.first + i / group) +
                  (task.head * group + i % group) * d;
     std::fill_n(row, d, 0.0f);
     float sum = 0.0f;
@@ -223,49 +223,93 @@ void merge(const AttendShape& shape, const AttendPlan& plan, const AttendTask& t
   }
 }
 
-/// The queries in the cache's space, where attention takes place.
-Queries enter_space(const Context& context, const AttendShape& shape, const AttendBlock& block,
-                    AttendScratch& scratch) {
+/// The queries into the cache's space, where attention takes place.
+void enter_space(const Context& context, const AttendShape& shape, const AttendBlock& block,
+                 AttendPart& part) {
   const MatrixView<float> q = block.q;
-  const MatrixView<const float> rows{q.data, q.rows, q.cols, q.stride};
-  Queries queries{rows, {}};
-  const LatentSpace* latents = block.cache.latent_space();
+  const LatentSpace* latents = block.cache->latent_space();
   if (latents && latents->mean_turns()) {
     const int64_t cols = int64_t{shape.n_heads} * latents->n_weights();
-    scratch.mean_weights.resize(size_t(q.rows * cols));
-    const auto weights = matrix(scratch.mean_weights.data(), q.rows, cols);
-    latents->mean_weights(block.layer, rows, weights);
-    queries.mean_weights = {weights.data, weights.rows, weights.cols, weights.stride};
+    part.mean_weights.resize(size_t(q.rows * cols));
+    latents->mean_weights(block.layer, {q.data, q.rows, q.cols, q.stride},
+                          matrix(part.mean_weights.data(), q.rows, cols));
   }
-  if (block.cache.space()) block.cache.space()->queries(context, block.layer, q);
+  if (block.cache->space()) block.cache->space()->queries(context, block.layer, q);
+}
+
+Queries queries_of(const AttendShape& shape, const AttendBlock& block, const AttendPart& part) {
+  const MatrixView<float>& q = block.q;
+  Queries queries{{q.data, q.rows, q.cols, q.stride}, {}};
+  const LatentSpace* latents = block.cache->latent_space();
+  if (latents && latents->mean_turns()) {
+    queries.mean_weights = matrix<const float>(part.mean_weights.data(), q.rows,
+                                               int64_t{shape.n_heads} * latents->n_weights());
+  }
   return queries;
+}
+
+/// Plans every block and lists all tasks, each memory node's own side by side.
+void list_tasks(const Team& team, const AttendShape& shape, std::span<const AttendBlock> blocks,
+                AttendScratch& scratch) {
+  if (scratch.parts.size() < blocks.size()) scratch.parts.resize(blocks.size());
+  scratch.tasks.clear();
+  int64_t n_floats = 0;
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    AttendPart& part = scratch.parts[b];
+    part.plan = plan_attention(shape, blocks[b].cache->n_tokens(), blocks[b].q.rows);
+    part.first_float = n_floats;
+    n_floats += part.plan.n_tasks() * part.plan.partial_floats;
+    for (int64_t i = 0; i < part.plan.n_tasks(); ++i) {
+      scratch.tasks.push_back(part.plan.task(i));
+      scratch.tasks.back().block = int(b);
+    }
+  }
+  scratch.partials.resize(size_t(n_floats));
+  scratch.bounds = {0, int64_t(scratch.tasks.size())};
+  if (team.plan().n_nodes > 1) {
+    sort_by_node(team.plan(), shape.n_kv_heads, scratch.tasks, scratch.bounds);
+  }
+}
+
+/// Joins a block's splits, and leads its rows out of the cache's space.
+void finish(const Context& context, const AttendShape& shape, const AttendBlock& block,
+            const AttendPart& part, float* partials) {
+  const AttendPlan& plan = part.plan;
+  context.team->parallel_for(plan.n_tasks() / plan.n_splits, 4, [&](Range groups, int) {
+    for (int64_t g = groups.begin; g < groups.end; ++g) {
+      merge(shape, plan, plan.task(g * plan.n_splits),
+            partials + part.first_float + g * plan.n_splits * plan.partial_floats, block.out);
+    }
+  });
+  if (block.cache->space()) block.cache->space()->outputs(context, block.layer, block.out);
 }
 
 }  // namespace
 
-void attend(const Context& context, const AttendShape& shape, const AttendBlock& block,
+void attend(const Context& context, const AttendShape& shape, std::span<const AttendBlock> blocks,
             AttendScratch& scratch) {
-  const KvCache& cache = block.cache;
-  const Queries queries = enter_space(context, shape, block, scratch);
-  const int64_t first = cache.n_tokens();
-  const AttendPlan plan = plan_attention(shape, first, block.q.rows);
-  scratch.partials.resize(size_t(plan.n_tasks() * plan.partial_floats));
-  context.team->parallel_for(plan.n_tasks(), 1, [&](Range tasks, int) {
-    Worker worker(context, shape, block);
+  list_tasks(*context.team, shape, blocks, scratch);
+  const auto rows = [&](size_t b) { return blocks[b].q.rows; };
+  const auto in_space = [](const AttendBlock& block) { return block.cache->space() != nullptr; };
+  if (std::any_of(blocks.begin(), blocks.end(), in_space)) {
+    side_by_side(context, blocks.size(), rows, [&](const Context& c, size_t b) {
+      enter_space(c, shape, blocks[b], scratch.parts[b]);
+    });
+  }
+  context.team->parallel_for_owned(scratch.bounds, 1, [&](Range tasks, int) {
     for (int64_t i = tasks.begin; i < tasks.end; ++i) {
-      const AttendTask task = plan.task(i);
-      worker.run(
-          task, queries,
-          state_of(scratch.partials.data() + i * plan.partial_floats, worker.n_queries(task)));
+      const AttendTask& task = scratch.tasks[size_t(i)];
+      const AttendPart& part = scratch.parts[size_t(task.block)];
+      const AttendBlock& block = blocks[size_t(task.block)];
+      float* partials =
+          scratch.partials.data() + part.first_float + task.index * part.plan.partial_floats;
+      Worker worker(context, shape, block);
+      worker.run(task, queries_of(shape, block, part), state_of(partials, worker.n_queries(task)));
     }
   });
-  context.team->parallel_for(plan.n_tasks() / plan.n_splits, 4, [&](Range groups, int) {
-    for (int64_t g = groups.begin; g < groups.end; ++g) {
-      merge(shape, plan, plan.task(g * plan.n_splits),
-            scratch.partials.data() + g * plan.n_splits * plan.partial_floats, first, block.out);
-    }
+  side_by_side(context, blocks.size(), rows, [&](const Context& c, size_t b) {
+    finish(c, shape, blocks[b], scratch.parts[b], scratch.partials.data());
   });
-  if (cache.space()) cache.space()->outputs(context, block.layer, block.out);
 }
 
 }  // namespace lowkey::engine

@@ -1,40 +1,50 @@
 // Attention of a block of queries over everything a layer has cached.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "base/view.h"
+#include "engine/attend/split.h"
 #include "engine/context.h"
 #include "engine/kv/cache.h"
 
 namespace lowkey::engine {
 
-/// Dimensions that attention needs, and memory that it reuses.
-struct AttendShape {
-  int n_heads = 0;
-  int n_kv_heads = 0;
-  int head_dim = 0;
-  int group() const { return n_heads / n_kv_heads; }
-};
-
-class AttendScratch {
- public:
-  std::vector<float> partials;      // of all tasks: max, sum, out
-  std::vector<float> mean_weights;  // of all queries, where the mean of keys turns
-};
-
 /// A block of queries of one layer, in work in `cache`.
 struct AttendBlock {
-  const KvCache& cache;
-  const RopeTable& rope;
+  const KvCache* cache = nullptr;
+  const RopeTable* rope = nullptr;
   int layer = 0;
   MatrixView<float> q;    // [n, n_heads * head_dim], carried into the cache's space in place
   MatrixView<float> out;  // [n, n_heads * head_dim]
 };
 
+/// What a block's attention needs on the way.
+struct AttendPart {
+  AttendPlan plan;
+  int64_t first_float = 0;          // of its tasks' partials
+  std::vector<float> mean_weights;  // of all queries, where the mean of keys turns
+};
+
+/// Memory that attention reuses.
+struct AttendScratch {
+  std::vector<AttendBlock> blocks;
+  std::vector<AttendPart> parts;  // of the blocks
+  std::vector<AttendTask> tasks;  // of all blocks, those of a memory node side by side
+  std::vector<int64_t> bounds;    // of the nodes in them
+  std::vector<float> partials;    // of all tasks: max, sum, out
+};
+
 /// out = softmax(q K^T / sqrt(head_dim)) V: row i of q stands at position cache.n_tokens() + i and
-/// sees everything up to itself. The result does not depend on the thread count.
-void attend(const Context& context, const AttendShape& shape, const AttendBlock& block,
+/// sees everything up to itself. Blocks are of different caches; the tasks of all of them are
+/// shared out among the threads together. What a block gets depends neither on the others nor on
+/// the thread count.
+void attend(const Context& context, const AttendShape& shape, std::span<const AttendBlock> blocks,
             AttendScratch& scratch);
+inline void attend(const Context& context, const AttendShape& shape, const AttendBlock& block,
+                   AttendScratch& scratch) {
+  attend(context, shape, std::span(&block, 1), scratch);
+}
 
 }  // namespace lowkey::engine

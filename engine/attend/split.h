@@ -6,15 +6,26 @@
 #include <algorithm>
 #include <limits>
 
-#include "engine/attend/attend.h"
+#include "base/view.h"
+#include "engine/kv/tiles.h"
 
 namespace lowkey::engine {
 
+/// Dimensions that attention needs.
+struct AttendShape {
+  int n_heads = 0;
+  int n_kv_heads = 0;
+  int head_dim = 0;
+  int group() const { return n_heads / n_kv_heads; }
+};
+
 constexpr int kQueryTokens = 32;  // tokens of a query block
 // Cached tokens per split when one block of queries stands alone.
-constexpr int kSplitTokens = 1024;
+constexpr int kSplitTokens = kOwnedTokens;
 
 struct AttendTask {
+  int block = 0;           // of queries, of one cache: which of those attended together
+  int64_t index = 0;       // in its block's plan
   int head = 0;            // KV head
   Range positions;         // of the queries
   Range coded;             // coded tokens that this task covers
@@ -34,6 +45,7 @@ struct AttendPlan {
   AttendTask task(int64_t i) const {
     const int split = int(i % n_splits), block = int(i / n_splits % n_blocks);
     AttendTask task;
+    task.index = i;
     task.head = int(i / n_splits / n_blocks);
     task.positions = {first + int64_t{block} * kQueryTokens,
                       std::min(first + int64_t{block + 1} * kQueryTokens, first + n_queries)};
@@ -55,6 +67,22 @@ inline AttendPlan plan_attention(const AttendShape& shape, int64_t first, int64_
   const int64_t n_rows = std::min<int64_t>(n, kQueryTokens) * shape.group();
   plan.partial_floats = round_up(n_rows * (2 + shape.head_dim), 16);
   return plan;
+}
+
+/// Puts tasks that read the same memory node's tokens side by side; node k's are
+/// [bounds[k], bounds[k + 1]).
+inline void sort_by_node(const ThreadPlan& threads, int n_kv_heads, std::vector<AttendTask>& tasks,
+                         std::vector<int64_t>& bounds) {
+  const std::vector<int> turns = node_turns(threads);
+  const auto node_of = [&](const AttendTask& task) {
+    return owner_node(turns, task.coded.begin, task.head, n_kv_heads);
+  };
+  std::stable_sort(tasks.begin(), tasks.end(), [&](const AttendTask& a, const AttendTask& b) {
+    return node_of(a) < node_of(b);
+  });
+  bounds.assign(size_t(threads.n_nodes) + 1, 0);
+  for (const AttendTask& task : tasks) ++bounds[size_t(node_of(task)) + 1];
+  for (size_t node = 1; node < bounds.size(); ++node) bounds[node] += bounds[node - 1];
 }
 
 }  // namespace lowkey::engine

@@ -43,7 +43,7 @@ Result<Decoder::Step> Decoder::begin(const Context& context, RopeTable& rope,
     if (sequence.cache->overflows(int(n))) {
       LK_RETURN_IF_ERROR(sequence.cache->code_all(context, rope));
     }
-    LK_RETURN_IF_ERROR(sequence.cache->begin_block(int(n)));
+    LK_RETURN_IF_ERROR(sequence.cache->begin_block(int(n), context.team));
     for (int64_t i = 0; i < n; ++i) scratch.positions.push_back(first + i);
     end = std::max(end, first + n);
   }

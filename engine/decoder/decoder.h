@@ -90,7 +90,7 @@ class Decoder {
   void embed(const Entry& entry, Range rows, Step& step) const;
   void layer(int index, Step& step) const;
   void attention(int index, Step& step) const;
-  void attend_own(int index, const SequenceRows& sequence, Step& step) const;
+  void attend_all(int index, Step& step) const;
   void feed_forward(int index, Step& step) const;
   void prepare_heads(int index, Step& step) const;
 

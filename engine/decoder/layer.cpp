@@ -3,6 +3,7 @@
 //   x += W_down (silu(W_gate h) * W_up h),             h = norm(x)
 #include <cstring>
 
+#include "engine/attend/side_by_side.h"
 #include "engine/decoder/step.h"
 
 namespace lowkey::engine {
@@ -41,18 +42,30 @@ void Decoder::attention(int index, Step& s) const {
   norm_rows(s.context, read(s.x), w.attn_norm, config_.norm_eps, s.normed);
   w.qkv.apply(s.context, read(s.normed), scratch.activations, {s.q.data, s.q.stride, false});
   prepare_heads(index, s);
-  for (const SequenceRows& sequence : scratch.sequences) attend_own(index, sequence, s);
+  attend_all(index, s);
   w.o.apply(s.context, read(s.attended), scratch.activations, {s.x.data, s.x.stride, true});
 }
 
-/// The rows of one sequence enter its cache and see everything in it.
-void Decoder::attend_own(int index, const SequenceRows& sequence, Step& s) const {
-  KvCache& cache = *sequence.cache;
-  const auto own = [&](MatrixView<float> m) { return rows_of(m, sequence.rows); };
-  cache.write(s.context, index, s.rope, own(s.k), own(s.v));
+/// The rows of every sequence enter its cache and see everything in it.
+void Decoder::attend_all(int index, Step& s) const {
+  const std::vector<SequenceRows>& sequences = s.scratch.sequences;
+  const auto n_rows = [&](size_t i) { return sequences[i].rows.size(); };
+  side_by_side(s.context, sequences.size(), n_rows, [&](const Context& context, size_t i) {
+    const Range rows = sequences[i].rows;
+    sequences[i].cache->write(context, index, s.rope, rows_of(s.k, rows), rows_of(s.v, rows));
+  });
+  std::vector<AttendBlock>& blocks = s.scratch.attend.blocks;
+  blocks.clear();
+  for (const SequenceRows& sequence : sequences) {
+    blocks.push_back({sequence.cache, &s.rope, index, rows_of(s.q, sequence.rows),
+                      rows_of(s.attended, sequence.rows)});
+  }
   const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
-  attend(s.context, shape, {cache, s.rope, index, own(s.q), own(s.attended)}, s.scratch.attend);
-  cache.retain_recent(s.context, index, own(s.k), own(s.v));
+  attend(s.context, shape, blocks, s.scratch.attend);
+  for (const SequenceRows& sequence : sequences) {
+    sequence.cache->retain_recent(s.context, index, rows_of(s.k, sequence.rows),
+                                  rows_of(s.v, sequence.rows));
+  }
 }
 
 /// Biases, per-head norms and RoPE on q and k, in place.

@@ -154,7 +154,7 @@ void KvCache::add_layer(const models::ModelConfig& config, int l) {
   layers_.push_back(std::move(layer));
 }
 
-Status KvCache::begin_block(int n) {
+Status KvCache::begin_block(int n, Team* team) {
   if (n < 1 || n > n_batch_ || n_tokens_ + n > n_context_) {
     return make_error(ErrorCode::kInvalidArgument, "context",
                       "expected at most " + std::to_string(n_context_) + " tokens, found " +
@@ -162,7 +162,7 @@ Status KvCache::begin_block(int n) {
   }
   for (Layer& layer : layers_) {
     TileStore& all = is_exact_ ? layer.full : layer.coded;
-    LK_RETURN_IF_ERROR(all.prepare(n_tokens_, n_tokens_ + n));
+    LK_RETURN_IF_ERROR(all.prepare(n_tokens_, n_tokens_ + n, team));
     if (!is_exact_ && layer.outliers.enabled()) {
       LK_RETURN_IF_ERROR(layer.outliers.prepare(n_tokens_, n_tokens_ + n));
     }

@@ -35,8 +35,8 @@ class KvCache {
   const KvLayout& layout() const { return layout_; }
 
   /// Makes room for n more tokens; write() and attention then work on positions
-  /// [n_tokens(), n_tokens() + n), until commit().
-  Status begin_block(int n);
+  /// [n_tokens(), n_tokens() + n), until commit(). `team`: whose threads will read them.
+  Status begin_block(int n, Team* team = nullptr);
   void commit();
 
   /// Codes the block's rows of one layer. k (after RoPE), v: [n, n_kv_heads * head_dim]; both are

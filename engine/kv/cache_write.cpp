@@ -110,7 +110,7 @@ bool KvCache::overflows(int n) const {
 Status KvCache::code_all(const Context& context, const RopeTable& rope) {
   if (!is_exact_) return {};
   for (Layer& layer : layers_) {
-    LK_RETURN_IF_ERROR(layer.coded.prepare(0, n_tokens_));
+    LK_RETURN_IF_ERROR(layer.coded.prepare(0, n_tokens_, context.team));
     if (layer.outliers.enabled()) LK_RETURN_IF_ERROR(layer.outliers.prepare(0, n_tokens_));
   }
   const int64_t width = int64_t{n_kv_heads_} * head_dim_;

@@ -7,6 +7,10 @@ namespace lowkey::engine {
 
 using simd::kTileTokens;
 
+// Larger pages come from the system as the tokens reach them: a step that begins a page in every
+// layer would clear many megabytes at once.
+constexpr int64_t kLargePage = int64_t{64} << 10;
+
 TileStore::TileStore(std::vector<TileShape> heads, int page_tokens)
     : heads_(std::move(heads)), page_tokens_(page_tokens) {
   for (const TileShape& head : heads_) {
@@ -23,15 +27,43 @@ TileStore TileStore::ring(std::vector<TileShape> heads, int n_tokens) {
   return store;
 }
 
-Status TileStore::prepare(int64_t begin, int64_t end) {
+Result<ByteBuffer> TileStore::new_page(int64_t first, const ByteBuffer* from, Team* team) const {
+  const bool one_node = is_ring_ || !team || team->plan().n_nodes == 1;
+  if (one_node && (from || page_bytes_ < kLargePage)) {
+    LK_ASSIGN(ByteBuffer page, ByteBuffer::allocate(page_bytes_, "KV cache"));
+    if (from) std::memcpy(page.data(), from->data(), size_t(page_bytes_));
+    return page;
+  }
+  LK_ASSIGN(ByteBuffer page, ByteBuffer::reserve(page_bytes_, "KV cache"));
+  if (one_node) return page;
+  const ThreadPlan& plan = team->plan();
+  const std::vector<int> turns = node_turns(plan);
+  const int n_heads = int(heads_.size());
+  team->run([&](int thread) {
+    const int node = plan.node_of[size_t(thread)];
+    if (thread > 0 && plan.node_of[size_t(thread) - 1] == node) return;  // one of a node
+    for (int h = 0; h < n_heads; ++h) {
+      if (owner_node(turns, first, h, n_heads) != node) continue;
+      const int64_t begin = head_offset_[size_t(h)];
+      const int64_t end = h + 1 < n_heads ? head_offset_[size_t(h) + 1] : page_bytes_;
+      if (from) {
+        std::memcpy(page.data() + begin, from->data() + begin, size_t(end - begin));
+      } else {
+        std::memset(page.data() + begin, 0, size_t(end - begin));
+      }
+    }
+  });
+  return page;
+}
+
+Status TileStore::prepare(int64_t begin, int64_t end, Team* team) {
   if (begin >= end || page_bytes_ == 0) return {};
   const int64_t last = page_of(end - 1);
   for (int64_t i = is_ring_ ? 0 : begin / page_tokens_; i <= last; ++i) {
     if (i >= int64_t(pages_.size())) pages_.resize(size_t(i) + 1);
     std::shared_ptr<ByteBuffer>& page = pages_[size_t(i)];
     if (page && page.use_count() == 1) continue;
-    LK_ASSIGN(ByteBuffer fresh, ByteBuffer::allocate(page_bytes_, "KV cache"));
-    if (page) std::memcpy(fresh.data(), page->data(), size_t(page_bytes_));
+    LK_ASSIGN(ByteBuffer fresh, new_page(i * page_tokens_, page.get(), team));
     page = std::make_shared<ByteBuffer>(std::move(fresh));
   }
   return {};

@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/threads.h"
 #include "base/view.h"
 #include "simd/kv_tile.h"
 
 namespace lowkey::engine {
 
 constexpr int kPageTokens = 512;
+// Stretches of one head's tokens that one memory node owns, and one task of attention reads.
+constexpr int kOwnedTokens = 1024;
 
 /// Bytes of the K part and of the V part of one tile of one head.
 struct TileShape {
@@ -21,6 +24,12 @@ struct TileShape {
   int64_t v_bytes = 0;
   int64_t bytes() const { return k_bytes + v_bytes; }
 };
+
+/// Memory node that owns a head's stretch of tokens, by the turns of node_turns(). Heads of one
+/// stretch go to different nodes, so that short contexts are spread too.
+inline int owner_node(const std::vector<int>& turns, int64_t position, int head, int n_heads) {
+  return turns[size_t(position / kOwnedTokens * n_heads + head) % turns.size()];
+}
 
 class TileStore {
  public:
@@ -30,8 +39,9 @@ class TileStore {
   /// A ring: one page, position p lives at p modulo its size; older tokens are overwritten.
   static TileStore ring(std::vector<TileShape> heads, int n_tokens);
 
-  /// Makes the pages of positions [begin, end) exist, unshared with any fork.
-  Status prepare(int64_t begin, int64_t end);
+  /// Makes the pages of positions [begin, end) exist, unshared with any fork. With a team of
+  /// several memory nodes each head's run of a page is first touched on the node that owns it.
+  Status prepare(int64_t begin, int64_t end, Team* team = nullptr);
   /// Gives back pages wholly at or beyond position n.
   void truncate(int64_t n);
   /// A second store with the same tokens; pages are shared until one side writes to them.
@@ -54,6 +64,8 @@ class TileStore {
  private:
   int64_t page_of(int64_t position) const { return is_ring_ ? 0 : position / page_tokens_; }
   int64_t offset(int head, int64_t position) const;
+  /// A page at position `first`: a copy of `from`, or zeros.
+  Result<ByteBuffer> new_page(int64_t first, const ByteBuffer* from, Team* team) const;
 
   std::vector<TileShape> heads_;
   std::vector<int64_t> head_offset_;  // of a head's run in a page

@@ -1,4 +1,5 @@
 #include "engine/attend/attend.h"
+#include "engine/attend/side_by_side.h"
 #include "engine/kv/latent_code.h"
 #include "engine/traffic/rates.h"
 #include "engine/traffic/timed.h"
@@ -7,17 +8,23 @@ namespace lowkey::engine {
 
 namespace {
 
-constexpr int64_t kShort = 1024, kLong = 2048;  // tokens; the slope between them is the rate
-constexpr int64_t kDeep = 4096;                 // tokens of each of the caches that fill kFarBytes
+// Tokens: an even number of tasks for most numbers of threads. The slope between them is the rate.
+constexpr int64_t kShort = 2 * kSplitTokens, kLong = 4 * kSplitTokens;
+constexpr int64_t kDeep = 4096;  // tokens of each of the caches that fill kFarBytes
 constexpr int64_t kMostCaches = 200;
+constexpr int kNeighbours = 8;
+constexpr int64_t kFewTokens = 256;  // of each of them
 
-/// One layer of a cache, and rows that enter it and look at it.
+/// One layer of the caches of some sequences, and rows that enter them and look at them.
 class AttendProbe {
  public:
   static Result<AttendProbe> create(const Context& context, const models::ModelConfig& layer,
-                                    const CacheSpec& spec, int64_t n_tokens) {
+                                    const CacheSpec& spec, int64_t n_tokens, int n_sequences = 1) {
     AttendProbe probe(context, layer);
-    LK_ASSIGN(probe.cache_, KvCache::create(layer, spec, n_tokens + kManyRows, kManyRows));
+    for (int i = 0; i < n_sequences; ++i) {
+      LK_ASSIGN(KvCache cache, KvCache::create(layer, spec, n_tokens + kManyRows, kManyRows));
+      probe.caches_.push_back(std::move(cache));
+    }
     const int64_t n_q = int64_t{layer.n_heads} * layer.head_dim;
     const int64_t n_kv = int64_t{layer.n_kv_heads} * layer.head_dim;
     probe.q_ = random_rows(kManyRows * n_q, 1);
@@ -27,38 +34,52 @@ class AttendProbe {
   }
 
   Status fill(int64_t n) {
-    while (cache_.n_tokens() < n) {
+    while (caches_[0].n_tokens() < n) {
       LK_RETURN_IF_ERROR(step(kManyRows, false));
-      cache_.commit();
+      for (KvCache& cache : caches_) cache.commit();
     }
     return {};
   }
 
-  /// What a layer does with its cache for n rows; it may be repeated.
+  /// What a layer does with its caches for n rows of each; it may be repeated.
   Status step(int64_t n, bool with_attention = true) {
-    LK_RETURN_IF_ERROR(cache_.begin_block(int(n)));
-    const auto part = [&](const std::vector<float>& rows) {  // a copy: bases work in place
-      return std::vector<float>(rows.begin(), rows.begin() + int64_t(rows.size()) / kManyRows * n);
+    for (KvCache& cache : caches_) LK_RETURN_IF_ERROR(cache.begin_block(int(n), context_.team));
+    rope_.reserve(caches_[0].n_tokens() + n);
+    std::vector<Rows> rows(caches_.size(), Rows{part(q_, n), part(k_, n), part(v_, n), {}});
+    const auto view = [&](std::vector<float>& x) {
+      return matrix(x.data(), n, int64_t(x.size()) / n);
     };
-    const auto view = [&](std::vector<float>& rows) {
-      return matrix(rows.data(), n, int64_t(rows.size()) / n);
-    };
-    std::vector<float> q = part(q_), k = part(k_), v = part(v_), out(q.size());
-    rope_.reserve(cache_.n_tokens() + n);
-    cache_.write(context_, 0, rope_, view(k), view(v));
+    const auto n_rows = [&](size_t) { return n; };
+    side_by_side(context_, caches_.size(), n_rows, [&](const Context& context, size_t i) {
+      caches_[i].write(context, 0, rope_, view(rows[i].k), view(rows[i].v));
+    });
+    scratch_.blocks.clear();
+    for (size_t i = 0; i < caches_.size(); ++i) {
+      rows[i].out.resize(rows[i].q.size());
+      scratch_.blocks.push_back({&caches_[i], &rope_, 0, view(rows[i].q), view(rows[i].out)});
+    }
     const AttendShape shape{layer_.n_heads, layer_.n_kv_heads, layer_.head_dim};
-    if (with_attention) attend(context_, shape, {cache_, rope_, 0, view(q), view(out)}, scratch_);
-    cache_.retain_recent(context_, 0, view(k), view(v));
+    if (with_attention) attend(context_, shape, scratch_.blocks, scratch_);
+    for (size_t i = 0; i < caches_.size(); ++i) {
+      caches_[i].retain_recent(context_, 0, view(rows[i].k), view(rows[i].v));
+    }
     return {};
   }
 
  private:
+  struct Rows {
+    std::vector<float> q, k, v, out;
+  };
   AttendProbe(const Context& context, const models::ModelConfig& layer)
       : context_(context), layer_(layer), rope_(layer.rope) {}
+  /// A copy of the first n rows: bases work in place.
+  static std::vector<float> part(const std::vector<float>& rows, int64_t n) {
+    return {rows.begin(), rows.begin() + int64_t(rows.size()) / kManyRows * n};
+  }
 
   Context context_;
   models::ModelConfig layer_;
-  KvCache cache_;
+  std::vector<KvCache> caches_;
   RopeTable rope_;
   AttendScratch scratch_;
   std::vector<float> q_, k_, v_;
@@ -83,6 +104,7 @@ CacheSpec one_layer(const CacheSpec& spec) {
   auto code = std::make_shared<LatentCode>();
   const int layer = usual_layer(*spec.latent);
   code->n_layers = 1;
+  code->phases = spec.latent->phases;
   code->n_kv_heads = spec.latent->n_kv_heads;
   code->head_dim = spec.latent->head_dim;
   for (int h = 0; h < code->n_kv_heads; ++h) {
@@ -106,11 +128,13 @@ Status measure_far(const Context& context, const models::ModelConfig& layer, con
     probes.push_back(std::move(probe));
   }
   Status status;
-  const double seconds = seconds_of([&] {
+  const auto sweep = [&] {
     for (AttendProbe& probe : probes) {
       if (auto stepped = probe.step(1); !stepped.ok()) status = stepped;
     }
-  });
+  };
+  sweep();  // the first one allocates
+  const double seconds = seconds_of(sweep);
   const double fixed = double(n_caches) * machine.sequence_seconds;
   machine.attend_efficiency =
       efficiency(machine, double(n_caches) * each, std::max(seconds - fixed, 0.1 * seconds));
@@ -144,6 +168,14 @@ Status measure_attend_rates(const Context& context, const models::ModelConfig& c
   machine.attend_products = (products(kLong, 1) - products(kShort, 1)) / more_seconds;
   machine.sequence_seconds =
       std::max(0.0, short_seconds - products(kShort, 1) / machine.attend_products);
+  LK_RETURN_IF_ERROR(status);
+  LK_ASSIGN(AttendProbe many, AttendProbe::create(context, layer, one, kFewTokens, kNeighbours));
+  LK_RETURN_IF_ERROR(many.fill(kFewTokens));
+  const double many_seconds = seconds_of([&] {
+    if (auto stepped = many.step(1); !stepped.ok()) status = stepped;
+  });
+  const double few_products = products(kFewTokens, 1) / machine.attend_products;
+  machine.neighbour_seconds = std::max(0.0, many_seconds / kNeighbours - few_products);
   LK_RETURN_IF_ERROR(status);
   return measure_far(context, layer, one, traffic, machine);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/attend/split.h"
 #include "engine/kv/cache.h"
 #include "engine/kv/latent_code.h"
 
@@ -150,6 +151,11 @@ Ledger step_ledger(const models::ModelConfig& c, const WeightTraffic& weights,
   l.attend_products =
       batch * group *
       ((seen.all - seen.exact) * cache.coordinates + seen.exact * double(layout.n_elements));
+  const AttendPlan plan =
+      plan_attention({c.n_heads, c.n_kv_heads, c.head_dim}, step.depth, step.n_tokens);
+  l.attend_tasks = batch * double(plan.n_tasks());
+  const double of_head = double(last - int64_t{plan.n_splits - 1} * kSplitTokens) / double(last);
+  l.longest_task = plan.n_blocks > 1 ? 1.0 / l.attend_tasks : of_head / (batch * c.n_kv_heads);
   if (cache.carries_rows) {
     l.carry_products = rows * double(c.n_layers) * 2 * (c.n_heads + c.n_kv_heads) *
                        double(c.head_dim) * c.head_dim;

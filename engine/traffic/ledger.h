@@ -64,6 +64,9 @@ struct Ledger {
   double weight_products = 0;
   double attend_products = 0;  // scores, sums of values
   double carry_products = 0;   // rows through a basis
+  // How attention is cut among threads (engine/attend/split.h):
+  double attend_tasks = 0;  // of a layer
+  double longest_task = 0;  // its share of all tokens that a layer's tasks read
 
   double kv() const { return k_codes + v_codes + gains + exact; }
   double bytes() const { return weights + kv() + written + activations + logits; }

@@ -10,14 +10,44 @@ namespace {
 constexpr double kGiga = 1e9;
 constexpr double kSustainedBandwidth = 0.8, kSustainedProducts = 0.5;
 constexpr double kProductsPerWeight = 2;
-constexpr int64_t kManyRows = 8;  // from here on, products run at the speed of blocks
+// Rows that norms and gates leave to one thread (engine/decoder/layer.cpp).
+constexpr double kSerialRows = 4;
 
 double over(double work, double rate) { return rate > 0 ? work / rate : 0.0; }
 
-/// From the speed of one row to that of many, as kernels share what they unpack between rows.
-double rate_for(double one, double many, int64_t n_rows) {
-  const double share = std::min(1.0, std::log2(double(n_rows)) / std::log2(double(kManyRows)));
-  return one + share * (many - one);
+/// From one query position to blocks of them, as kernels share what they unpack.
+double attend_rate(const Machine& m, int64_t n_tokens) {
+  constexpr double kManyTokens = 8;
+  const double share = std::min(1.0, std::log2(double(n_tokens)) / std::log2(kManyTokens));
+  return m.attend_products + share * (m.attend_products_many - m.attend_products);
+}
+
+/// Bytes or products, whichever takes longer, at the blocks of rows that were measured; linear
+/// between them.
+double weight_seconds(const Machine& m, const Ledger& l, double n_rows, double read) {
+  const auto seconds = [&](const WeightRate& rate) {
+    return std::max(over(l.weights, rate.reach * read),
+                    over(l.weight_products * rate.rows / n_rows, rate.products));
+  };
+  if (m.weights.empty()) return over(l.weights, read);
+  const auto right = std::find_if(m.weights.begin(), m.weights.end(),
+                                  [&](const WeightRate& rate) { return rate.rows >= n_rows; });
+  if (right == m.weights.begin()) return seconds(*right);
+  if (right == m.weights.end()) {
+    const WeightRate& most = m.weights.back();
+    return std::max(seconds(most), over(l.weight_products, most.products));
+  }
+  const WeightRate& left = *(right - 1);
+  const double share = (n_rows - left.rows) / (right->rows - left.rows);
+  return seconds(left) + share * (seconds(*right) - seconds(left));
+}
+
+/// Time of attention's products against that of tasks which all threads finish at once. (Memory is
+/// busy all the same while some threads wait.)
+double imbalance(const Ledger& l, int n_threads) {
+  if (l.attend_tasks < 1) return 1.0;
+  const double rounds = std::ceil(l.attend_tasks / n_threads) / l.attend_tasks;
+  return n_threads * std::max(rounds, l.longest_task);
 }
 
 }  // namespace
@@ -66,7 +96,7 @@ Machine machine_of(const MachineNumbers& numbers) {
   m.curve = {{1.0, dram, dram}};
   const double products =
       kSustainedProducts * numbers.n_cores * numbers.clock * numbers.products / kProductsPerWeight;
-  m.weight_products_one = m.weight_products_many = products;
+  m.weights = {{1, products, 1.0}};
   m.attend_products = m.attend_products_many = products;
   m.carry_products = products / 4;  // in floats
   return m;
@@ -74,23 +104,20 @@ Machine machine_of(const MachineNumbers& numbers) {
 
 Prediction predict(const Machine& machine, const Ledger& l, const StepShape& step, int n_layers) {
   const double read = machine.bandwidth(l.bytes());
-  const int64_t n_rows = step.n_rows();
-  const double weight_rate =
-      rate_for(machine.weight_products_one, machine.weight_products_many, n_rows);
-  const double attend_rate =
-      rate_for(machine.attend_products, machine.attend_products_many, step.n_tokens);
+  const double n_rows = double(step.n_rows()), batch = double(step.batch);
   Prediction p;
   p.memory_seconds = over(l.bytes(), read);
-  p.weight_seconds = std::max(over(l.weights, machine.weight_efficiency * read),
-                              over(l.weight_products, weight_rate));
+  p.weight_seconds = weight_seconds(machine, l, n_rows, read);
+  const double attend_seconds = over(l.attend_products, attend_rate(machine, step.n_tokens));
   p.attend_seconds = std::max(over(l.kv() + l.written, machine.attend_efficiency * read),
-                              over(l.attend_products, attend_rate)) +
+                              attend_seconds * imbalance(l, machine.n_threads)) +
                      over(l.carry_products, machine.carry_products);
   const double near = machine.curve.empty() ? 0.0 : machine.curve.front().read;
-  const double rows = std::max(1.0, double(n_rows) / machine.n_threads);
+  const double rows = std::max(std::min(n_rows, kSerialRows), n_rows / machine.n_threads);
+  const double sequences =
+      step.batch > 1 ? batch * machine.neighbour_seconds : machine.sequence_seconds;
   p.other_seconds =
-      over(l.activations + l.logits, near) +
-      n_layers * (rows * machine.row_seconds + double(step.batch) * machine.sequence_seconds);
+      over(l.activations + l.logits, near) + n_layers * (rows * machine.row_seconds + sequences);
   return p;
 }
 

@@ -17,23 +17,27 @@ struct BandwidthPoint {
   double triad = 0;        // bytes per second of a = b + s c, writes counted once
 };
 
+/// What kernels of weights reach with a block of rows.
+struct WeightRate {
+  double rows = 1;
+  double products = 0;  // per second of all threads, operands in the nearest caches; 0: no limit
+  double reach = 1;     // share of the read bandwidth on operands from memory, joins included
+};
+
 struct Machine {
   std::string name;
   int n_threads = 1;
   std::vector<BandwidthPoint> curve;  // by rising working set; one point: the same for all
+  std::vector<WeightRate> weights;    // by rising rows
   // Products per second of all threads, operands in the nearest caches; 0: no limit known.
-  double weight_products_one = 0;   // one row of activations
-  double weight_products_many = 0;  // many rows, as in prefill
   double attend_products = 0;       // one query position per sequence
   double attend_products_many = 0;  // blocks of queries
   double carry_products = 0;
-  // Share of the read bandwidth that the kernels reach on operands that come from memory, joins of
-  // the threads included.
-  double weight_efficiency = 1;
-  double attend_efficiency = 1;
+  double attend_efficiency = 1;  // share of the read bandwidth, as WeightRate::reach
   // Seconds beside products and bytes, of every layer:
-  double row_seconds = 0;       // norms, rotation and gates of a row, on one thread
-  double sequence_seconds = 0;  // what a sequence's attention costs, however short its context
+  double row_seconds = 0;        // norms, rotation and gates of a row, on one thread
+  double sequence_seconds = 0;   // what a sequence's attention costs, however short its context
+  double neighbour_seconds = 0;  // the same of one among several sequences
 
   /// Read bandwidth for a working set, interpolated over the logarithm of its size.
   double bandwidth(double working_set) const;

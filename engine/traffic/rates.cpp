@@ -43,8 +43,11 @@ class WeightProbe {
     const std::vector<std::byte> zeros(size_t(probe.n_rows_ * row_bytes));
     const models::TensorView tensor{"rate test", type, probe.n_rows_, config.n_embd, zeros};
     const models::TensorView* const parts[] = {&tensor};
-    for (int64_t bytes = 0; bytes < all; bytes += int64_t(zeros.size())) {
-      LK_ASSIGN(Linear linear, Linear::pack(parts, context.team->size()));
+    WeightStore store(*context.team);
+    constexpr int64_t kMost = 500;  // tiny matrices are about joins anyway
+    const int64_t size = std::max(int64_t(zeros.size()), ceil_div(all, kMost));
+    for (int64_t bytes = 0; bytes < all; bytes += size) {
+      LK_ASSIGN(Linear linear, Linear::pack(parts, store));
       probe.matrices_.push_back(std::move(linear));
     }
     LK_ASSIGN(probe.scratch_, ActivationScratch::allocate(kManyRows, config.n_embd));
@@ -82,10 +85,14 @@ Status measure_weight_rates(const Context& context, const models::ModelConfig& c
                             Machine& machine) {
   const int64_t near_bytes = kMatrixBytes * context.team->size();
   LK_ASSIGN(WeightProbe near, WeightProbe::create(context, config, type, near_bytes, 1));
-  machine.weight_products_one = near.elements() / near.seconds(1);
-  machine.weight_products_many = kManyRows * near.elements() / near.seconds(kManyRows);
   LK_ASSIGN(WeightProbe far, WeightProbe::create(context, config, type, kFarBytes, kFarBytes));
-  machine.weight_efficiency = efficiency(machine, far.bytes(), far.seconds(1));
+  machine.weights.clear();
+  for (const int64_t rows : {1, 2, 4, 8, kManyRows}) {
+    WeightRate rate{double(rows), double(rows) * near.elements() / near.seconds(rows), 1.0};
+    // Many rows wait for products, not for memory.
+    if (rows < kManyRows) rate.reach = efficiency(machine, far.bytes(), far.seconds(rows));
+    machine.weights.push_back(rate);
+  }
   machine.row_seconds = row_seconds(context, config);
   return {};
 }

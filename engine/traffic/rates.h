@@ -11,13 +11,13 @@
 
 namespace lowkey::engine {
 
-/// Sets rates and efficiency of weights of `type` in matrices of the model's usual size, and the
-/// seconds of a row. The machine's curve must be known.
+/// Sets the rates of weights of `type` in matrices of the model's usual size, for 1 to 32 rows, and
+/// the seconds of a row. The machine's curve must be known.
 Status measure_weight_rates(const Context& context, const models::ModelConfig& config, DType type,
                             Machine& machine);
 
-/// Sets rates and efficiency of attention over a cache of `spec`, and the seconds of a sequence
-/// (bases of latents included).
+/// Sets rates and efficiency of attention over a cache of `spec`, and the seconds of a sequence,
+/// alone and among others (bases of latents included).
 Status measure_attend_rates(const Context& context, const models::ModelConfig& config,
                             const CacheSpec& spec, Machine& machine);
 

@@ -13,11 +13,11 @@ namespace {
 
 class Packer {
  public:
-  Packer(const models::Model& model, int n_threads) : model_(model), n_threads_(n_threads) {}
+  Packer(const models::Model& model, Team& team) : model_(model), store_(team) {}
 
   Result<Linear> linear(std::initializer_list<const TensorView*> parts) {
     const std::vector<const TensorView*> list(parts);
-    auto packed = Linear::pack(list, n_threads_);
+    auto packed = Linear::pack(list, store_);
     for (const TensorView* part : list) {
       for (const FileMap& file : model_.files) release(file, part->bytes);
     }
@@ -30,7 +30,7 @@ class Packer {
     if (bytes.data() >= all.data() && bytes.data() < all.data() + all.size()) file.release(bytes);
   }
   const models::Model& model_;
-  int n_threads_;
+  WeightStore store_;
 };
 
 Status append_bias(const TensorView& tensor, std::vector<float>& bias) {
@@ -87,9 +87,9 @@ Result<std::vector<float>> read_vector(const TensorView& tensor) {
   return out;
 }
 
-Result<DecoderWeights> pack_decoder(const models::Model& model, int n_threads,
+Result<DecoderWeights> pack_decoder(const models::Model& model, Team& team,
                                     const std::function<void(int, int)>& progress) {
-  Packer packer(model, n_threads);
+  Packer packer(model, team);
   DecoderWeights weights;
   const int n_layers = int(model.layers.size());
   for (int l = 0; l < n_layers; ++l) {

@@ -29,7 +29,7 @@ struct DecoderWeights {
 
 /// Packs tensor after tensor and lets go of each one's file pages, so that memory never holds
 /// the weights twice. `progress(done, total)` may be empty.
-Result<DecoderWeights> pack_decoder(const models::Model& model, int n_threads,
+Result<DecoderWeights> pack_decoder(const models::Model& model, Team& team,
                                     const std::function<void(int, int)>& progress);
 
 /// A small tensor (a norm, a bias) as f32; F32, F16 and BF16.

@@ -17,11 +17,6 @@ constexpr int64_t kDenseTokens = 16;
 // Rows unpacked at a time: 128 rows of 1,536 columns in f32 stay in a level-2 cache.
 constexpr int64_t kDensePanels = 8;
 
-/// Small grains even out threads of unequal speed, large ones amortise the claim.
-int64_t panel_grain(int64_t n_panels, const Team& team) {
-  return std::max<int64_t>(1, n_panels / (int64_t{team.size()} * 6));
-}
-
 template <class T, class Unpack, class Gemm>
 void dense(const Context& context, const PanelMatrix& w, MatrixView<const T> x,
            const MatmulOut& out, Unpack unpack, Gemm gemm) {
@@ -49,13 +44,14 @@ void to_bf16(const Context& context, MatrixView<const float> x, uint16_t* out) {
   });
 }
 
-void apply_float(const Context& context, const PanelMatrix& w, MatrixView<const float> x,
+void apply_float(const Context& context, const PackedMatrix& packed, MatrixView<const float> x,
                  const MatmulOut& out) {
+  const PanelMatrix& w = packed.view;
   if (x.rows >= kDenseTokens) {
     return dense<float>(context, w, x, out, context.kernels->unpack_f32, gemm_f32);
   }
-  context.team->parallel_for(
-      w.n_panels(), panel_grain(w.n_panels(), *context.team),
+  context.team->parallel_for_owned(
+      packed.bounds, panel_grain(w.n_panels(), context.team->size()),
       [&](Range panels, int) { context.kernels->matmul_float(w, panels, x, out); });
 }
 
@@ -77,13 +73,12 @@ simd::Activations ActivationScratch::quantized(int64_t n_tokens, int64_t n_cols,
           scale_.data(), sum_.data()};
 }
 
-Result<Linear> Linear::pack(std::span<const models::TensorView* const> parts, int n_threads) {
+Result<Linear> Linear::pack(std::span<const models::TensorView* const> parts, WeightStore& store) {
   Linear linear;
   for (size_t first = 0; first < parts.size();) {
     size_t last = first + 1;
     while (last < parts.size() && can_stack(parts.subspan(first, last - first + 1))) ++last;
-    LK_ASSIGN(PackedMatrix packed,
-              lowkey::engine::pack(parts.subspan(first, last - first), n_threads));
+    LK_ASSIGN(PackedMatrix packed, lowkey::engine::pack(parts.subspan(first, last - first), store));
     linear.n_rows_ += packed.view.n_rows;
     linear.n_cols_ = packed.view.n_cols;
     linear.parts_.push_back(std::move(packed));
@@ -103,7 +98,7 @@ void Linear::apply(const Context& context, MatrixView<const float> x, Activation
     const MatmulOut part_out{out.y + first_row, out.stride, out.accumulate};
     first_row += w.n_rows;
     if (context.precision == Precision::kExact || w.format.is_float()) {
-      apply_float(context, w, x, part_out);
+      apply_float(context, part, x, part_out);
     } else if (context.bf16_prefill && x.rows >= kDenseTokens) {
       if (!std::exchange(rounded, true)) to_bf16(context, x, scratch.bf16());
       dense<uint16_t>(context, w, matrix<const uint16_t>(scratch.bf16(), x.rows, x.cols), part_out,
@@ -119,10 +114,10 @@ void Linear::apply(const Context& context, MatrixView<const float> x, Activation
                integers.sum + t * 2 * n_blocks});
         });
       }
-      context.team->parallel_for(w.n_panels(), panel_grain(w.n_panels(), *context.team),
-                                 [&](Range panels, int) {
-                                   context.kernels->matmul_quantized(w, panels, integers, part_out);
-                                 });
+      context.team->parallel_for_owned(
+          part.bounds, panel_grain(w.n_panels(), context.team->size()), [&](Range panels, int) {
+            context.kernels->matmul_quantized(w, panels, integers, part_out);
+          });
     }
   }
 }

@@ -32,7 +32,7 @@ class Linear {
  public:
   /// Stacks the rows of `parts` (all [*, n_cols]); parts of other formats stay in panels of their
   /// own.
-  static Result<Linear> pack(std::span<const models::TensorView* const> parts, int n_threads);
+  static Result<Linear> pack(std::span<const models::TensorView* const> parts, WeightStore& store);
 
   /// y [n_tokens, y_stride] = W x, or += W x. x: [n_tokens, n_cols].
   void apply(const Context& context, MatrixView<const float> x, ActivationScratch& scratch,

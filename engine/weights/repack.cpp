@@ -4,7 +4,6 @@
 #include <string>
 
 #include "base/half.h"
-#include "base/tasks.h"
 #include "engine/weights/block_codes.h"
 
 namespace lowkey::engine {
@@ -102,7 +101,13 @@ bool can_stack(std::span<const TensorView* const> parts) {
   return true;
 }
 
-Result<PackedMatrix> pack(std::span<const TensorView* const> parts, int n_threads) {
+Result<ArenaBlock> WeightStore::take(int64_t bytes, const char* what) {
+  if (team_.plan().n_nodes == 1) return arena_.take(bytes, what);
+  return Arena(bytes).take(bytes, what);
+}
+
+Result<PackedMatrix> pack(std::span<const TensorView* const> parts, WeightStore& store) {
+  Team& team = store.team();
   PackedMatrix packed;
   packed.view.format = panel_format(parts[0]->dtype);
   packed.view.n_cols = parts[0]->n_cols;
@@ -114,10 +119,14 @@ Result<PackedMatrix> pack(std::span<const TensorView* const> parts, int n_thread
   }
   const int64_t panel_size = simd::panel_bytes(packed.view.format, packed.view.n_cols);
   LK_ASSIGN(packed.storage,
-            ByteBuffer::allocate(packed.view.n_panels() * panel_size, parts[0]->name.c_str()));
+            store.take(packed.view.n_panels() * panel_size, parts[0]->name.c_str()));
   packed.view.data = packed.storage.data();
-  for_each_task(n_threads, packed.view.n_panels(), [&](int64_t panel) {
-    pack_panel(packed.view.format, parts, panel, packed.storage.data() + panel * panel_size);
+  packed.bounds = node_bounds(team.plan(), packed.view.n_panels());
+  constexpr int64_t kGrain = 4;
+  team.parallel_for_owned(packed.bounds, kGrain, [&](Range panels, int) {
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
+      pack_panel(packed.view.format, parts, p, packed.storage.data() + p * panel_size);
+    }
   });
   return packed;
 }

@@ -24,7 +24,11 @@ Topology machine(std::initializer_list<int> cpus_by_node) {
 
 class Folder {
  public:
-  Folder() : path_(std::filesystem::path(::testing::TempDir()) / "lowkey_topology") {
+  // Named by its test: others run at the same time.
+  Folder()
+      : path_(std::filesystem::path(::testing::TempDir()) /
+              (std::string("lowkey_topology_") +
+               ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
     std::filesystem::remove_all(path_);
   }
   ~Folder() { std::filesystem::remove_all(path_); }

@@ -38,7 +38,9 @@ class Parts {
     }
     std::vector<const models::TensorView*> pointers;
     for (const models::TensorView& view : views) pointers.push_back(&view);
-    auto linear = Linear::pack(pointers, 2);
+    Team team(2);
+    WeightStore store(team);
+    auto linear = Linear::pack(pointers, store);
     LK_CHECK(linear.ok(), linear.error().message().c_str());
     return std::move(linear).value();
   }

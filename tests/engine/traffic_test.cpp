@@ -143,7 +143,7 @@ TEST(Predict, MemoryOrProductsWhicheverTakesLonger) {
   EXPECT_DOUBLE_EQ(predict(m, l, step, 1).seconds(), 0.7);
   EXPECT_DOUBLE_EQ(predict(m, l, step, 1).memory_seconds, 0.7);
   l.weight_products = l.attend_products = 8e9;
-  m.weight_products_one = 10e9;
+  m.weights = {{1, 10e9, 1.0}};
   m.attend_products = 80e9;
   EXPECT_DOUBLE_EQ(predict(m, l, step, 1).weight_seconds, 0.8);  // products
   EXPECT_DOUBLE_EQ(predict(m, l, step, 1).attend_seconds, 0.2);  // bytes
@@ -155,7 +155,8 @@ TEST(Predict, MemoryOrProductsWhicheverTakesLonger) {
 TEST(Predict, TimeGrowsLinearlyWithDepthAsTheBytesDo) {
   const CacheTraffic traffic = cache_traffic(shape(), cache_spec("q4_0", 4, 32)).value();
   const WeightTraffic weights = weight_traffic(shape(), 4.5);
-  const Machine m = machine_of(find_machine("pi5").value());
+  Machine m = machine_of(find_machine("pi5").value());
+  m.n_threads = 1;  // several wait for each other
   const auto seconds = [&](int64_t depth) {
     const StepShape step{depth, 1, 1};
     return predict(m, step_ledger(shape(), weights, traffic, step), step, 3).seconds();
@@ -163,6 +164,40 @@ TEST(Predict, TimeGrowsLinearlyWithDepthAsTheBytesDo) {
   const double slope = (seconds(2000) - seconds(1000)) / 1000;
   EXPECT_GT(slope, 0.0);
   EXPECT_NEAR((seconds(9000) - seconds(2000)) / 7000, slope, 1e-9 * slope);
+}
+
+TEST(Predict, ThreadsWaitForTheLongestTasks) {
+  const CacheTraffic traffic = cache_traffic(shape(), cache_spec("f16")).value();
+  Machine m;
+  m.attend_products = 1e9;
+  const auto seconds = [&](int n_threads, int64_t depth, int64_t batch) {
+    m.n_threads = n_threads;
+    const StepShape step{depth, 1, batch};
+    return predict(m, step_ledger(shape(), {}, traffic, step), step, 3).attend_seconds;
+  };
+  // Two KV heads of one stretch of tokens: two tasks.
+  EXPECT_DOUBLE_EQ(seconds(2, 999, 1), seconds(1, 999, 1));
+  EXPECT_DOUBLE_EQ(seconds(4, 999, 1), 2 * seconds(1, 999, 1));
+  EXPECT_DOUBLE_EQ(seconds(4, 999, 2), 2 * seconds(1, 999, 1)) << "four tasks";
+  // Nine stretches of a head, the last with what is left.
+  EXPECT_NEAR(seconds(2, 9999, 1), seconds(1, 9999, 1), 0.2 * seconds(1, 9999, 1));
+}
+
+TEST(Predict, RowsShareWeightsAsFarAsWasMeasured) {
+  Machine m;
+  m.curve = {{1.0, 10e9, 10e9}};
+  m.weights = {{1, 10e9, 0.5}, {2, 16e9, 0.5}, {4, 20e9, 0.4}};
+  Ledger l;
+  l.weights = 1e9;
+  const auto seconds = [&](int64_t rows) {
+    l.weight_products = 1e9 * double(rows);
+    return predict(m, l, {0, 1, rows}, 1).weight_seconds;
+  };
+  EXPECT_DOUBLE_EQ(seconds(1), 0.2);  // bytes at half the bandwidth
+  EXPECT_DOUBLE_EQ(seconds(2), 0.2);
+  EXPECT_DOUBLE_EQ(seconds(3), 0.225);  // half way to four rows
+  EXPECT_DOUBLE_EQ(seconds(4), 0.25);
+  EXPECT_DOUBLE_EQ(seconds(16), 0.8);  // products
 }
 
 TEST(Rates, PlaceholdersCostAboutWhatTheyStandFor) {
@@ -186,8 +221,8 @@ TEST(Rates, AreFoundForEveryKindOfCache) {
   Machine m;
   m.n_threads = 2;
   ASSERT_TRUE(measure_weight_rates(context, config, DType::kQ4_0, m).ok());
-  EXPECT_GT(m.weight_products_one, 0.0);
-  EXPECT_GT(m.weight_products_many, 0.0);
+  ASSERT_FALSE(m.weights.empty());
+  for (const WeightRate& rate : m.weights) EXPECT_GT(rate.products, 0.0);
   for (const CacheSpec& spec : {cache_spec("q8_0h", 4, 32), placeholder_latents(config, 2.5)}) {
     m.attend_products = m.attend_products_many = 0;
     ASSERT_TRUE(measure_attend_rates(context, config, spec, m).ok());

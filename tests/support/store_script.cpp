@@ -200,7 +200,7 @@ class Player {
     if (out) {
       out->assign(q.size(), 0.0f);
       engine::attend(context_, setting_.shape(),
-                     {cache, rope_, 0, matrix(q.data(), n, n_q), matrix(out->data(), n, n_q)},
+                     {&cache, &rope_, 0, matrix(q.data(), n, n_q), matrix(out->data(), n, n_q)},
                      scratch_);
     }
     cache.retain_recent(context_, 0, keys, values);

@@ -55,7 +55,9 @@ TEST_P(RepackGoldenTest, AgreesWithGgufDequantisation) {
   ASSERT_EQ(size.size(), GetParam().exact ? 0u : 512u);
   const TensorView tensor = view_of(blocks, GetParam().dtype, 2, 256);
   const TensorView* parts[] = {&tensor};
-  const auto packed = engine::pack(parts, 2);
+  Team team(2);
+  engine::WeightStore store(team);
+  const auto packed = engine::pack(parts, store);
   ASSERT_TRUE(packed.ok());
   const std::vector<float> rows = unpack_all(packed->view);
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -72,7 +74,9 @@ TEST_P(RepackGoldenTest, EveryKernelSetReadsTheSamePanels) {
   const std::string blocks = read_golden(name + ".blocks");
   const TensorView tensor = view_of(blocks, GetParam().dtype, 2, 256);
   const TensorView* parts[] = {&tensor};
-  const auto packed = engine::pack(parts, 1);
+  Team team(1);
+  engine::WeightStore store(team);
+  const auto packed = engine::pack(parts, store);
   ASSERT_TRUE(packed.ok());
   std::vector<float> expected = unpack_all(packed->view);
   expected.resize(simd::kPanelRows * 256, 0.0f);  // padding rows are zero
@@ -108,7 +112,9 @@ TEST(RepackTest, StacksRowsOfSeveralTensorsAcrossPanels) {
   const TensorView* parts[] = {&first, &second};
   ASSERT_TRUE(engine::can_stack(parts));
   for (int n_threads : {1, 4}) {
-    const auto packed = engine::pack(parts, n_threads);
+    Team team(n_threads);
+    engine::WeightStore store(team);
+    const auto packed = engine::pack(parts, store);
     ASSERT_TRUE(packed.ok());
     EXPECT_EQ(packed->view.n_rows, 29);
     std::vector<float> expected = a;
@@ -132,7 +138,9 @@ TEST(RepackTest, RefusesBlocksThatEndInTheMiddleOfAPanelsBlock) {
   const std::string bytes(34 * 3, '\0');
   const TensorView tensor = view_of(bytes, DType::kQ8_0, 2, 48);
   const TensorView* parts[] = {&tensor};
-  const auto packed = engine::pack(parts, 1);
+  Team team(1);
+  engine::WeightStore store(team);
+  const auto packed = engine::pack(parts, store);
   ASSERT_FALSE(packed.ok());
   EXPECT_EQ(packed.error().code, ErrorCode::kUnsupported);
   EXPECT_NE(packed.error().message().find("48"), std::string::npos);

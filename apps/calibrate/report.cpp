@@ -31,7 +31,8 @@ nlohmann::json side_fields(const SideBasis& side, double expected) {
 /// Share of a side's error in each coordinate, mean over its heads, for every layer.
 std::string spectrum_chart(const BasisFile& file, bool keys) {
   LineChart chart;
-  chart.title = std::string(keys ? "Keys" : "Values") + ": spectrum of each layer";
+  chart.title =
+      std::string(keys ? "Keys" : "Values") + ": spectrum of each layer (first light, last dark)";
   chart.x_label = "latent coordinate";
   chart.y_label = "share of the layer's error";
   chart.log_y = true;
@@ -75,9 +76,11 @@ std::string surface_maps(const BasisFile& file) {
   for (size_t l = 0; l < file.profile.surfaces.size(); ++l) {
     HeatMap map;
     map.title = fmt::format("Layer {}", l);
-    map.x_label =
-        fmt::format("V: {:g} to {:g} bits", file.profile.levels[0], file.profile.levels.back());
-    map.y_label = "K, the same";
+    const std::string range =
+        fmt::format("{:g} to {:g} bits", file.profile.levels[0], file.profile.levels.back());
+    map.x_label = "V: " + range;
+    map.y_label = "K: " + range;
+    map.number_rows = false;
     map.n_rows = map.n_cols = n;
     map.cell_width = map.cell_height = 14;
     map.low = -12;  // powers of two of the relative error

@@ -14,8 +14,7 @@ std::string label_of(const SweepRow& row) {
 }
 
 /// One series per method and policy; controls are single marks with their names.
-std::string chart_of(const std::vector<SweepRow>& rows, double SweepRow::*value,
-                     const char* title) {
+LineChart chart_of(const std::vector<SweepRow>& rows, double SweepRow::*value, const char* title) {
   LineChart chart;
   chart.title = title;
   chart.x_label = "KV bytes per token";
@@ -34,7 +33,7 @@ std::string chart_of(const std::vector<SweepRow>& rows, double SweepRow::*value,
     series.name = name;
     chart.series.push_back(std::move(series));
   }
-  return to_svg(chart);
+  return chart;
 }
 
 }  // namespace
@@ -69,12 +68,8 @@ std::string sweep_csv(const std::vector<SweepRow>& rows) {
 }
 
 std::string sweep_svg(const std::vector<SweepRow>& rows) {
-  constexpr int kWidth = 640, kHeight = 400;
-  return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\">\n{}<g "
-      "transform=\"translate(0 {})\">{}</g></svg>\n",
-      kWidth, 2 * kHeight, chart_of(rows, &SweepRow::kld, "mean KL divergence, nats"), kHeight,
-      chart_of(rows, &SweepRow::ppl, "perplexity"));
+  return to_svg({chart_of(rows, &SweepRow::kld, "mean KL divergence, nats"),
+                 chart_of(rows, &SweepRow::ppl, "perplexity")});
 }
 
 }  // namespace lowkey::apps

@@ -56,18 +56,20 @@ std::string compare_svg(const std::vector<CompareRow>& rows) {
   speed.title = "Decode speed";
   speed.x_label = "tokens in the cache";
   speed.y_label = "tokens per second";
-  for (const CompareRow& r : rows) {
-    quality.series.push_back({r.name, {{r.kv_bytes_per_token, r.kld_mean}}, false, true});
+  speed.y_from_zero = true;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const CompareRow& r = rows[i];
+    Series mark{r.name, {{r.kv_bytes_per_token, r.kld_mean}}, false, true};
+    mark.colour = int(i);
+    quality.series.push_back(mark);
     if (r.tokens_per_second.empty()) continue;
     Series series{r.name, {}};
+    series.colour = int(i);
     for (const auto& [depth, rate] : r.tokens_per_second)
       series.points.push_back({double(depth), rate});
     speed.series.push_back(std::move(series));
   }
-  return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\">\n{}<g "
-      "transform=\"translate(0 {})\">{}</g></svg>\n",
-      quality.width, quality.height + speed.height, to_svg(quality), quality.height, to_svg(speed));
+  return to_svg({quality, speed});
 }
 
 }  // namespace lowkey::apps

@@ -19,7 +19,7 @@ Axis::Axis(const std::vector<double>& values, bool logarithmic, double begin, do
   }
   if (high_ <= low_) high_ = low_ + 1;
   const double margin = 0.04 * (high_ - low_);
-  low_ -= margin;
+  if (logarithmic_ || low_ != 0.0) low_ -= margin;
   high_ += margin;
 }
 
@@ -31,8 +31,15 @@ double Axis::place(double value) const {
 
 std::vector<double> Axis::ticks() const {
   std::vector<double> ticks;
-  if (logarithmic_ && high_ - low_ > 1.0) {
-    for (double e = std::ceil(low_); e <= high_; e += 1) ticks.push_back(std::pow(10.0, e));
+  if (logarithmic_ && high_ - low_ > 0.8) {
+    // Powers of ten, and over few of them 2 and 5 times these.
+    const bool few = high_ - low_ < 3.5;
+    for (double e = std::floor(low_); e <= high_; e += 1) {
+      for (const double digit : {1.0, 2.0, 5.0}) {
+        const double tick = digit * std::pow(10.0, e), s = std::log10(tick);
+        if (s >= low_ && s <= high_ && (few || digit == 1.0)) ticks.push_back(tick);
+      }
+    }
     return ticks;
   }
   // 1, 2 or 5 times a power of ten, five to ten of them.
@@ -49,8 +56,10 @@ std::vector<double> Axis::ticks() const {
 
 std::string tick_label(double value) {
   const double size = std::fabs(value);
-  if (size != 0 && (size < 1e-3 || size >= 1e5)) return fmt::format("{:.0e}", value);
-  return fmt::format("{:.6g}", value);
+  if (size < 1e3 || size >= 1e9 || value != std::round(value)) return fmt::format("{:.6g}", value);
+  std::string text = fmt::format("{:.0f}", value);
+  for (size_t at = text.size(); at > (value < 0 ? 4u : 3u); at -= 3) text.insert(at - 3, ",");
+  return text;
 }
 
 }  // namespace lowkey::apps

@@ -21,6 +21,7 @@ class Axis {
   double low_ = 0, high_ = 1, begin_, end_;
 };
 
+/// As short as `value` is; thousands in groups.
 std::string tick_label(double value);
 
 }  // namespace lowkey::apps

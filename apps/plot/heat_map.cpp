@@ -31,7 +31,7 @@ std::string to_svg(const HeatMap& m) {
       width, height, kLeft, escape_markup(m.title));
   for (int r = 0; r < m.n_rows; ++r) {
     const int y = kTop + r * m.cell_height;
-    if (r % 5 == 0) {
+    if (r % 5 == 0 && m.number_rows) {
       out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", kLeft - 5,
                          y + m.cell_height - 2, r);
     }
@@ -49,8 +49,8 @@ std::string to_svg(const HeatMap& m) {
   out += fmt::format(
       "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>"
       "<text transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-      (kLeft + width) / 2, height - 10, escape_markup(m.x_label), height / 2,
-      escape_markup(m.y_label));
+      kLeft + m.n_cols * m.cell_width / 2, height - 10, escape_markup(m.x_label),
+      kTop + m.n_rows * m.cell_height / 2, escape_markup(m.y_label));
   return out + "</svg>\n";
 }
 

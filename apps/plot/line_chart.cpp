@@ -1,7 +1,10 @@
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 #include "apps/plot/axis.h"
 #include "apps/plot/chart.h"
+#include "apps/plot/labels.h"
 
 namespace lowkey::apps {
 
@@ -9,7 +12,9 @@ namespace {
 
 constexpr const char* kColours[] = {"#1b6ca8", "#d1495b", "#2e8b57", "#8d5a97", "#e08e1b",
                                     "#3a3a3a", "#00a6a6", "#a0522d", "#7f9c1c", "#c71585"};
-constexpr int kLeft = 66, kRight = 16, kTop = 34, kBottom = 48;
+constexpr int kLeft = 72, kRight = 16, kTop = 34, kBottom = 48;
+constexpr int kLegendRow = 16, kLegendMark = 24;
+constexpr size_t kMostMarks = 24;  // points of a series that are marked
 
 struct Frame {
   Axis x, y;
@@ -17,6 +22,7 @@ struct Frame {
 
 Frame frame_of(const LineChart& c) {
   std::vector<double> xs, ys;
+  if (c.y_from_zero && !c.log_y) ys.push_back(0.0);
   for (const Series& s : c.series) {
     for (const auto& [x, y] : s.points) {
       xs.push_back(x);
@@ -26,16 +32,38 @@ Frame frame_of(const LineChart& c) {
   return {Axis(xs, c.log_x, kLeft, c.width - kRight), Axis(ys, c.log_y, c.height - kBottom, kTop)};
 }
 
+bool in_legend(const Series& s) { return !s.label && !s.name.empty() && !s.points.empty(); }
+
+/// Room to the right of the axes that the names of the series take.
+int legend_width(const LineChart& c) {
+  double widest = 0;
+  for (const Series& s : c.series) {
+    if (in_legend(s)) widest = std::max(widest, kLegendMark + text_width(s.name) + 12);
+  }
+  return int(widest);
+}
+
+/// Colours by number; nameless series fade from light to dark in their order.
+std::string colour_of(const LineChart& c, size_t i) {
+  if (c.series[i].name.empty() && c.series.size() > 1) {
+    const double t = double(i) / double(c.series.size() - 1);
+    return fmt::format("#{:02x}{:02x}{:02x}", int(158 - 150 * t), int(202 - 154 * t),
+                       int(225 - 118 * t));
+  }
+  const size_t number = c.series[i].colour >= 0 ? size_t(c.series[i].colour) : i;
+  return kColours[number % std::size(kColours)];
+}
+
 void add_axes(const LineChart& c, const Frame& f, std::string& out) {
   const int right = c.width - kRight, bottom = c.height - kBottom;
-  for (double t : f.x.ticks()) {
+  for (const double t : f.x.ticks()) {
     const double x = f.x.place(t);
     out += fmt::format(
         "<path class=\"grid\" d=\"M{0:.1f} {1}V{2}\"/><text x=\"{0:.1f}\" y=\"{3}\" "
         "text-anchor=\"middle\">{4}</text>\n",
         x, kTop, bottom, bottom + 16, tick_label(t));
   }
-  for (double t : f.y.ticks()) {
+  for (const double t : f.y.ticks()) {
     const double y = f.y.place(t);
     out += fmt::format(
         "<path class=\"grid\" d=\"M{1} {0:.1f}H{2}\"/><text x=\"{3}\" y=\"{4:.1f}\" "
@@ -52,28 +80,60 @@ void add_axes(const LineChart& c, const Frame& f, std::string& out) {
       (kTop + bottom) / 2, escape_markup(c.y_label));
 }
 
-void add_series(const Frame& f, const Series& s, const char* colour, std::string& out) {
+void add_series(const Frame& f, const Series& s, const std::string& colour, std::string& out) {
   std::string path, marks;
-  double last_x = 0, last_y = 0;
   for (const auto& [x, y] : s.points) {
     if (!f.x.shows(x) || !f.y.shows(y)) continue;
-    last_x = f.x.place(x);
-    last_y = f.y.place(y);
-    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", last_x, last_y);
-    if (s.points.size() <= 24) {
-      marks += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>", last_x,
-                           last_y, colour);
+    const double at_x = f.x.place(x), at_y = f.y.place(y);
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", at_x, at_y);
+    if (s.points.size() > kMostMarks || s.dashed) continue;
+    marks += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>", at_x, at_y,
+                         colour);
+  }
+  if (s.line) {
+    out += fmt::format("<path fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\"{} d=\"{}\"/>",
+                       colour, s.dashed ? " stroke-dasharray=\"5 3\"" : "", path);
+  }
+  out += marks + '\n';
+}
+
+/// Names beside the last points of the series that want it.
+void add_labels(const LineChart& c, const Frame& f, std::string& out) {
+  LabelPlacer placer({kLeft + 2.0, kTop + 0.0, c.width - 2.0, c.height - kBottom - 2.0});
+  for (const Series& s : c.series) {
+    for (const auto& [x, y] : s.points) {
+      if (f.x.shows(x) && f.y.shows(y)) placer.keep_clear(f.x.place(x), f.y.place(y));
     }
   }
-  if (s.line)
-    out += fmt::format("<path fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\" d=\"{}\"/>", colour,
-                       path);
-  out += marks;
-  if (s.label) {
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" fill=\"{}\">{}</text>", last_x + 6,
-                       last_y - 5, colour, escape_markup(s.name));
+  for (size_t i = 0; i < c.series.size(); ++i) {
+    const Series& s = c.series[i];
+    if (!s.label || s.points.empty()) continue;
+    const auto [x, y] = s.points.back();
+    if (!f.x.shows(x) || !f.y.shows(y)) continue;
+    const auto [left, base] = placer.place(f.x.place(x), f.y.place(y), s.name);
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" fill=\"{}\">{}</text>\n", left, base,
+                       colour_of(c, i), escape_markup(s.name));
   }
-  out += '\n';
+}
+
+void add_legend(const LineChart& c, std::string& out) {
+  int y = kTop + 10;
+  for (size_t i = 0; i < c.series.size(); ++i) {
+    const Series& s = c.series[i];
+    if (!in_legend(s)) continue;
+    const std::string colour = colour_of(c, i);
+    const int x = c.width;
+    if (s.line) {
+      out += fmt::format("<path fill=\"none\" stroke=\"{}\" stroke-width=\"2\"{} d=\"M{} {}h18\"/>",
+                         colour, s.dashed ? " stroke-dasharray=\"5 3\"" : "", x, y - 4);
+    }
+    if (!s.line || (!s.dashed && s.points.size() <= kMostMarks)) {
+      out += fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"3\" fill=\"{}\"/>", x + 9, y - 4, colour);
+    }
+    out += fmt::format("<text x=\"{}\" y=\"{}\">{}</text>\n", x + kLegendMark, y,
+                       escape_markup(s.name));
+    y += kLegendRow;
+  }
 }
 
 }  // namespace
@@ -108,21 +168,29 @@ std::string to_svg(const LineChart& c) {
       "font-family=\"sans-serif\" font-size=\"11\">\n<style>.grid{{stroke:#ddd}}.axis{{fill:none;"
       "stroke:#333}}.title{{font-weight:bold;font-size:13px}}</style>\n"
       "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
-      c.width, c.height);
+      c.width + legend_width(c), c.height);
   const Frame frame = frame_of(c);
   add_axes(c, frame, out);
-  int row = 0;
   for (size_t i = 0; i < c.series.size(); ++i) {
-    const char* colour = kColours[i % std::size(kColours)];
-    add_series(frame, c.series[i], colour, out);
-    if (c.series[i].label || c.series[i].name.empty()) continue;
-    const int y = kTop + 14 + 15 * row++, x = c.width - kRight - 150;
-    out += fmt::format(
-        "<rect x=\"{}\" y=\"{}\" width=\"10\" height=\"10\" fill=\"{}\"/>"
-        "<text x=\"{}\" y=\"{}\">{}</text>\n",
-        x, y - 9, colour, x + 15, y, escape_markup(c.series[i].name));
+    add_series(frame, c.series[i], colour_of(c, i), out);
   }
+  add_labels(c, frame, out);
+  add_legend(c, out);
   return out + "</svg>\n";
+}
+
+std::string to_svg(const std::vector<LineChart>& charts) {
+  std::string inner;
+  int width = 0, height = 0;
+  for (const LineChart& c : charts) {
+    inner += fmt::format("<g transform=\"translate(0 {})\">{}</g>", height, to_svg(c));
+    width = std::max(width, c.width + legend_width(c));
+    height += c.height;
+  }
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\">\n<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n{2}</svg>\n",
+      width, height, inner);
 }
 
 }  // namespace lowkey::apps

@@ -188,7 +188,9 @@ SideVersion LayerVersions::next_side(const LatentSideCode& file, const SideVersi
   const double rate = options_.rate;
   SideVersion out;
   out.shift = now ? now->shift : std::vector<float>(size_t(d), 0.0f);
-  for (int i = 0; i < d; ++i) {
+  // Plain means and deviations are not what the file's were: those count tokens by what attention
+  // makes of them. A turn needs only how coordinates move together.
+  for (int i = 0; i < d && !options_.turns; ++i) {
     out.shift[size_t(i)] += float(rate * (sums.first[size_t(i)] / sums.n - out.shift[size_t(i)]));
   }
   // Of z - shift: E[z z^T] - m s^T - s m^T + s s^T.
@@ -218,7 +220,7 @@ SideVersion LayerVersions::next_side(const LatentSideCode& file, const SideVersi
   for (size_t i = 0; i < file.steps.size(); ++i) {
     // A coordinate that stands still now may move again.
     const float ratio = std::clamp(out.variance[i] / file.variances[i], 1e-4f, 1e4f);
-    out.steps.push_back(file.steps[i] * std::sqrt(ratio));
+    out.steps.push_back(file.steps[i] * (options_.turns ? 1.0f : std::sqrt(ratio)));
   }
   return out;
 }

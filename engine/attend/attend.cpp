@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/attend/merge.h"
 #include "engine/attend/side_by_side.h"
 #include "engine/attend/version_queries.h"
 
@@ -196,33 +197,6 @@ class Worker {
   std::vector<int32_t> begin_, end_;
 };
 
-AttendState state_of(float* memory, int n_queries) {
-  return {memory, memory + n_queries, memory + 2 * n_queries};
-}
-
-/// Joins the splits of one head and query block: states [n_splits] into rows of `out`.
-void merge(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
-           float* partials, MatrixView<float> out) {
-  const int d = shape.head_dim, group = shape.group(), n = int(task.positions.size()) * group;
-  for (int i = 0; i < n; ++i) {
-    float top = -std::numeric_limits<float>::infinity();
-    for (int s = 0; s < plan.n_splits; ++s) {
-      top = std::max(top, state_of(partials + s * plan.partial_floats, n).max[i]);
-    }
-    float* row = out.row(task.positions.begin - plan.first + i / group) +
-                 (task.head * group + i % group) * d;
-    std::fill_n(row, d, 0.0f);
-    float sum = 0.0f;
-    for (int s = 0; s < plan.n_splits; ++s) {
-      const AttendState part = state_of(partials + s * plan.partial_floats, n);
-      const float weight = std::exp(part.max[i] - top);
-      sum += weight * part.sum[i];
-      for (int c = 0; c < d; ++c) row[c] += weight * part.out[i * d + c];
-    }
-    for (int c = 0; c < d; ++c) row[c] /= sum;
-  }
-}
-
 /// The queries into the cache's space, where attention takes place.
 void enter_space(const Context& context, const AttendShape& shape, const AttendBlock& block,
                  AttendPart& part) {
@@ -277,8 +251,9 @@ void finish(const Context& context, const AttendShape& shape, const AttendBlock&
   const AttendPlan& plan = part.plan;
   context.team->parallel_for(plan.n_tasks() / plan.n_splits, 4, [&](Range groups, int) {
     for (int64_t g = groups.begin; g < groups.end; ++g) {
-      merge(shape, plan, plan.task(g * plan.n_splits),
-            partials + part.first_float + g * plan.n_splits * plan.partial_floats, block.out);
+      merge_splits(shape, plan, plan.task(g * plan.n_splits),
+                   partials + part.first_float + g * plan.n_splits * plan.partial_floats,
+                   block.out);
     }
   });
   if (block.cache->space()) block.cache->space()->outputs(context, block.layer, block.out);

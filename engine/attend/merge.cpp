@@ -1,0 +1,37 @@
+#include "engine/attend/merge.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace lowkey::engine {
+
+using simd::AttendState;
+
+AttendState state_of(float* memory, int n_queries) {
+  return {memory, memory + n_queries, memory + 2 * n_queries};
+}
+
+void merge_splits(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
+                  float* partials, MatrixView<float> out) {
+  const int d = shape.head_dim, group = shape.group(), n = int(task.positions.size()) * group;
+  for (int i = 0; i < n; ++i) {
+    float top = -std::numeric_limits<float>::infinity();
+    for (int s = 0; s < plan.n_splits; ++s) {
+      top = std::max(top, state_of(partials + s * plan.partial_floats, n).max[i]);
+    }
+    float* row = out.row(task.positions.begin - plan.first + i / group) +
+                 (task.head * group + i % group) * d;
+    std::fill_n(row, d, 0.0f);
+    float sum = 0.0f;
+    for (int s = 0; s < plan.n_splits; ++s) {
+      const AttendState part = state_of(partials + s * plan.partial_floats, n);
+      const float weight = std::exp(part.max[i] - top);
+      sum += weight * part.sum[i];
+      for (int c = 0; c < d; ++c) row[c] += weight * part.out[i * d + c];
+    }
+    for (int c = 0; c < d; ++c) row[c] /= sum;
+  }
+}
+
+}  // namespace lowkey::engine

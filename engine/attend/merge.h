@@ -1,0 +1,17 @@
+// States of attention over parts of a context, and what they come to together.
+#pragma once
+
+#include "engine/attend/attend.h"
+#include "engine/attend/split.h"
+#include "simd/kernel_set.h"
+
+namespace lowkey::engine {
+
+/// The state of n_queries in plan.partial_floats floats: max, sum, out.
+simd::AttendState state_of(float* memory, int n_queries);
+
+/// Joins the splits of one head and query block: states [n_splits] into rows of `out`.
+void merge_splits(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
+                  float* partials, MatrixView<float> out);
+
+}  // namespace lowkey::engine

@@ -43,7 +43,7 @@ Result<std::vector<NamedCache>> named_caches(const BenchOptions& o, const engine
     plain.basis.clear();
     plain.outliers = 0;  // latent caches alone have these
     plain.lazy_bytes = 0;
-    plain.adapt = plain.adapt_bases = false;
+    plain.adapt = plain.adapt_moments = false;
     LK_ASSIGN(engine::CacheSpec spec, cache_spec(plain, engine));
     caches.push_back({name, std::move(spec)});
   }

@@ -16,7 +16,7 @@ void add_machine_options(CLI::App& command, CalibrateCommand& o) {
   command.add_option("-b,--basis", common.basis);
   without_effect(command,
                  {"--cache", "--basis", "--low-memory", "--outliers", "--kv-budget", "--adapt",
-                  "--adapt-bases", "--adapt-every", "--adapt-rate", "--adapt-versions"});
+                  "--adapt-moments", "--adapt-every", "--adapt-rate", "--adapt-versions"});
   command.add_option("--output,--format", common.output, "Format of stdout")
       ->check(CLI::IsMember({"text", "json"}));
 }

@@ -101,9 +101,9 @@ Result<engine::CacheSpec> cache_spec(const CommonOptions& o, const engine::Engin
   if (o.n_window >= 0) spec.n_window = o.n_window;
   spec.outliers = o.outliers;
   spec.lazy_bytes = o.lazy_bytes;
-  if (o.adapt || o.adapt_bases) {
+  if (o.adapt || o.adapt_moments) {
     spec.adapt = o.adapt_options;
-    spec.adapt.turns = o.adapt_bases;
+    spec.adapt.turns = o.adapt;
   }
   return spec;
 }

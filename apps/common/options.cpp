@@ -22,9 +22,12 @@ namespace {
 constexpr const char* kNoEffect = "Accepted by every command, without effect here";
 
 void add_adapt_options(CLI::App& command, CommonOptions& o) {
-  command.add_flag("--adapt", o.adapt,
-                   "Latent cache: means and steps of new tokens follow the text so far");
-  command.add_flag("--adapt-bases", o.adapt_bases, "As --adapt, and bases turn too (Oja's rule)");
+  auto* bases = command.add_flag("--adapt", o.adapt,
+                                 "Latent cache: bases of new tokens follow the text so far");
+  command
+      .add_flag("--adapt-moments", o.adapt_moments,
+                "The same of means and steps, not of bases; measured to be worse than neither")
+      ->excludes(bases);
   command.add_option("--adapt-every", o.adapt_options.every, "Tokens between two versions")
       ->capture_default_str();
   command.add_option("--adapt-rate", o.adapt_options.rate, "Weight of the newest tokens, 0 to 1")

@@ -27,8 +27,8 @@ struct CommonOptions {
   int n_window = -1;         // -1: kWindow for latents, none for full-rank caches
   double outliers = 0;       // most tokens of a latent cache kept exact by their gain, as a share
   int64_t lazy_bytes = 0;    // > 0: exact until the cache would take more than this
-  bool adapt = false;        // the latent cache's code follows the text
-  bool adapt_bases = false;  // its bases too
+  bool adapt = false;        // bases of a latent cache follow the text
+  bool adapt_moments = false;  // its means and steps do
   engine::AdaptOptions adapt_options{512, 0.5, 8, false};
   std::string isa;
   bool exact = false;

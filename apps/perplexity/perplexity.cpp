@@ -16,6 +16,7 @@
 #include "apps/console/progress.h"
 #include "apps/console/stop.h"
 #include "apps/perplexity/base_file.h"
+#include "apps/perplexity/multiple_choice.h"
 #include "models/tokenizer/tokenizer.h"
 
 namespace lowkey::apps {
@@ -30,6 +31,7 @@ struct Options {
   bool kld_exact = false;
   bool per_token = false;
   std::string save_base;
+  MultipleChoiceOptions choices;
 };
 
 Result<engine::PerplexityOptions> evaluation_options(const Options& o, const engine::Engine& engine,
@@ -113,6 +115,9 @@ Status run(const Options& o) {
   LK_ASSIGN(const std::string text, read_prompt({}, o.file));
   LK_ASSIGN(const std::vector<int32_t> tokens, tokenizer.encode(text, {}));
   LK_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_engine(o.common));
+  if (o.choices.wanted) {
+    return run_multiple_choice(o.common, o.choices, *engine, tokenizer, tokens);
+  }
   LK_ASSIGN(engine::PerplexityOptions options, evaluation_options(o, *engine, tokenizer));
   LK_ASSIGN(const engine::KvCache probe,
             engine::KvCache::create(engine->config(), options.cache, options.n_context, 1));
@@ -148,15 +153,21 @@ void add_perplexity_command(CLI::App& program, Status& status) {
       program.add_subcommand("perplexity", "Perplexity of a text, and KL divergence");
   add_common_options(*command, options->common, Uses::kCache);
   command->add_option("-f,--file", options->file, "Text; - is stdin")->required();
-  command->add_option("--chunks", options->n_chunks, "Chunks to score; 0: all")
-      ->check(CLI::NonNegativeNumber);
-  command->add_flag("--kld", options->kld, "Also compare with the f32 cache, in the same run");
-  command->add_flag("--kld-exact", options->kld_exact,
-                    "As --kld, with float activations on the f32 cache's side");
-  command->add_flag("--per-token", options->per_token, "JSON: also every position's NLL");
-  command->add_option("--save-base", options->save_base,
-                      "Write all log-probabilities to this file, as llama.cpp's "
-                      "--kl-divergence-base reads them");
+  auto* chunks = command->add_option("--chunks", options->n_chunks, "Chunks to score; 0: all");
+  chunks->check(CLI::NonNegativeNumber);
+  auto* kld =
+      command->add_flag("--kld", options->kld, "Also compare with the f32 cache, in the same run");
+  auto* kld_exact = command->add_flag("--kld-exact", options->kld_exact,
+                                      "As --kld, with float activations on the f32 cache's side");
+  auto* per_token =
+      command->add_flag("--per-token", options->per_token, "JSON: also every position's NLL");
+  auto* save_base = command->add_option("--save-base", options->save_base,
+                                        "Write all log-probabilities to this file, as llama.cpp's "
+                                        "--kl-divergence-base reads them");
+  add_multiple_choice_options(*command, options->choices);
+  for (CLI::Option* option : {chunks, kld, kld_exact, per_token, save_base}) {
+    option->excludes(command->get_option("--multiple-choice"));
+  }
   command->callback([options, &status] { status = run(*options); });
 }
 

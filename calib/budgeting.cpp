@@ -96,7 +96,7 @@ bool is_rank_only(const CalibrateOptions& o) {
 }
 
 Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> tokens,
-                         const CalibrateOptions& o, models::BasisFile& file) {
+                         const CalibrateOptions& o, models::BasisFile& file, const char* piece) {
   const bool rank_only = is_rank_only(o);
   if (rank_only) {
     set_share_sensitivities(file);
@@ -110,6 +110,7 @@ Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> 
   options.n_sinks = o.n_sinks;
   options.window = o.window;
   options.checkpoint = o.checkpoint;
+  options.piece = piece;
   if (o.progress) {
     options.progress = [&](int done, int total) { return o.progress("sensitivity", done, total); };
   }

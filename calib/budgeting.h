@@ -12,8 +12,10 @@ namespace lowkey::calib {
 bool is_rank_only(const CalibrateOptions& options);
 
 /// Codes every side alike, measures what each costs alone, and keeps the price per unit of error.
+/// `piece`: the checkpoint's name for what was measured.
 Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> tokens,
-                         const CalibrateOptions& options, models::BasisFile& file);
+                         const CalibrateOptions& options, models::BasisFile& file,
+                         const char* piece = "sensitivity");
 
 /// Measures surfaces and predictions as far as the options want them, and sets the widths.
 Status spend_budget(const engine::Engine& engine, std::span<const int32_t> tokens,

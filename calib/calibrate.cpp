@@ -7,6 +7,7 @@
 #include "base/sha256.h"
 #include "base/tasks.h"
 #include "calib/budgeting.h"
+#include "calib/learn/accept.h"
 #include "calib/learn/learn.h"
 #include "calib/plan.h"
 #include "calib/tap/collect.h"
@@ -122,22 +123,17 @@ Result<std::vector<models::BasisFile>> nested_plans(const models::BasisFile& fil
 
 /// The turned mean where the fused kernels take it; the papers' rank-only codes have none.
 const char* usual_centring(const CalibrateOptions& o, const Method& method) {
-  const bool turns = o.space == "post-rope" && !o.joint && !is_rank_only(o) && method.has_order &&
-                     method.learning == Learning::kNone;
+  const bool own_keys = !o.joint && !o.shared_keys && method.learning != Learning::kStiefel;
+  const bool turns = o.space == "post-rope" && own_keys && !is_rank_only(o) && method.has_order;
   return turns ? "rotary" : "mean";
 }
 
-/// Improves the closed form's bases by what the layers make of them.
-Status refine(const engine::Engine& engine, std::span<const int32_t> tokens,
-              const std::vector<LayerStatistics>& statistics, const CalibrateOptions& o,
-              CalibrateResult& result) {
-  LK_ASSIGN(const Method* method, find_method(o.method));
-  models::BasisFile& file = result.file;
-  if (method->learning == Learning::kNone) return {};
+LearnOptions learn_options(const engine::Engine& engine, const CalibrateOptions& o,
+                           const Method& method) {
   LearnOptions learn;
-  learn.problem = build_options(engine, o, *method).problem;
-  learn.problem.second_order = method->second_order;
-  learn.learning = method->learning;
+  learn.problem = build_options(engine, o, method).problem;
+  learn.problem.second_order = method.second_order;
+  learn.learning = method.learning;
   learn.n_chunk = o.n_chunk;
   learn.n_positions = o.n_positions;
   learn.n_sinks = o.n_sinks;
@@ -146,13 +142,43 @@ Status refine(const engine::Engine& engine, std::span<const int32_t> tokens,
   learn.seed = o.seed;
   learn.progress = o.progress;
   learn.checkpoint = o.checkpoint;
-  if (learn.learning == Learning::kStiefel) {
-    LK_RETURN_IF_ERROR(share_key_bases(statistics, learn.problem, file));
+  return learn;
+}
+
+/// Takes back what text held back does not confirm.
+Status check_learned(const engine::Engine& engine, const CalibrateOptions& o,
+                     std::span<const models::BasisFile> plans, CalibrateResult& result) {
+  std::function<bool(int64_t, int64_t)> progress;
+  if (o.progress) {
+    progress = [&](int64_t done, int64_t total) {
+      return o.progress("checking learned bases", done, total);
+    };
   }
-  LK_ASSIGN(learn.plans, nested_plans(file, o));
-  LK_ASSIGN(const LearnReport report, learn_bases(engine, tokens, statistics, learn, file));
-  result.learned_loss = report.loss;
+  // Of the budgets that were learned for, one on either side of the middle.
+  const size_t first = plans.size() / 3, n = plans.size() - 2 * first;
+  const std::vector<models::BasisFile> some = {plans[first], plans[first + n - 1]};
+  LK_ASSIGN(result.acceptance,
+            accept_learned(engine, o.held_back, {o.n_chunk, 2, o.n_sinks, o.window}, some,
+                           result.file, progress));
   return {};
+}
+
+/// Improves the closed form's bases by what the layers make of them. An error has another price
+/// afterwards, which is measured anew.
+Status refine(const engine::Engine& engine, std::span<const int32_t> tokens,
+              const std::vector<LayerStatistics>& statistics, const CalibrateOptions& o,
+              CalibrateResult& result) {
+  LK_ASSIGN(const Method* method, find_method(o.method));
+  models::BasisFile& file = result.file;
+  if (method->learning == Learning::kNone) return {};
+  LearnOptions learn = learn_options(engine, o, *method);
+  LK_ASSIGN(learn.plans, nested_plans(file, o));
+  const auto learner = method->learning == Learning::kEndToEnd ? learn_end_to_end : learn_bases;
+  LK_ASSIGN(const LearnReport report, learner(engine, tokens, statistics, learn, file));
+  result.learned_loss = report.loss;
+  const bool checked = method->learning != Learning::kStiefel && !o.held_back.empty();
+  if (checked) LK_RETURN_IF_ERROR(check_learned(engine, o, learn.plans, result));
+  return set_sensitivities(engine, tokens, o, file, "sensitivity-learned");
 }
 
 }  // namespace
@@ -167,6 +193,7 @@ nlohmann::json run_description(const engine::Engine& engine, const CalibrateOpti
           {"space", o.space},
           {"centring", o.centring},
           {"joint", o.joint},
+          {"shared-keys", o.shared_keys},
           {"chunk", o.n_chunk},
           {"context", o.n_positions},
           {"sinks", o.n_sinks},
@@ -216,6 +243,10 @@ Result<CalibrateResult> calibrate(const engine::Engine& engine, std::span<const 
   LK_RETURN_IF_ERROR(
       solve_layers(statistics, build_options(engine, o, *method), o.n_threads, result));
   models::BasisFile& file = result.file;
+  if (o.shared_keys || method->learning == Learning::kStiefel) {
+    const LearnOptions learn = learn_options(engine, o, *method);
+    LK_RETURN_IF_ERROR(share_key_bases(statistics, learn.problem, *method, file));
+  }
   LK_RETURN_IF_ERROR(set_sensitivities(engine, tokens, o, file));
   LK_RETURN_IF_ERROR(refine(engine, tokens, statistics, o, result));
   LK_RETURN_IF_ERROR(spend_budget(engine, tokens, o, result));

@@ -9,6 +9,7 @@
 
 #include "calib/build.h"
 #include "calib/fit.h"
+#include "calib/learn/accept.h"
 #include "engine/engine.h"
 #include "models/basis/basis.h"
 
@@ -19,6 +20,7 @@ struct CalibrateOptions {
   std::string space = "post-rope";  // or "pre-rope"
   std::string centring;             // of keys: none, mean, rotary; empty: what the space allows
   bool joint = false;
+  bool shared_keys = false;  // one key basis for all heads of a layer, as `stief` has it anyway
   int n_chunk = 1024;
   int64_t n_positions = 8192;  // positions that the keys' code must fit (see CollectOptions)
   int n_sinks = 4;
@@ -51,6 +53,7 @@ struct CalibrateResult {
   Correction blend;                            // of measured divergences with output errors
   Correction correction;                       // of sensitivities in company, if asked for
   double learned_loss = 1;  // learned bases: a layer's output error relative to the start, mean
+  Acceptance acceptance;    // learned bases against their start, on the text held back
 };
 
 /// Learns a basis file for `engine`'s model from `tokens`. The same tokens and options give the

@@ -151,6 +151,7 @@ Result<Correction> correct_sensitivities(const engine::Engine& engine,
   marginal.n_sinks = o.n_sinks;
   marginal.window = o.window;
   marginal.checkpoint = o.checkpoint;
+  marginal.piece = "interactions";
   const auto progress = stage(o, "interactions");
   if (progress) marginal.progress = [&](int done, int total) { return progress(done, total); };
   LK_ASSIGN(const auto marginals, measure_marginals(engine, tokens, before, marginal));

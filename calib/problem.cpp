@@ -8,12 +8,6 @@
 namespace lowkey::calib {
 namespace {
 
-/// Coordinates of pair i: the first is turned towards the second.
-std::pair<int, int> pair_of(const Rotary& rotary, int i) {
-  if (rotary.neighbours) return {2 * i, 2 * i + 1};
-  return {i, i + rotary.n_rot / 2};
-}
-
 Error refused(const char* what) {
   return make_error(ErrorCode::kInvalidArgument, "calibration statistics",
                     std::string("expected ") + what + ", found statistics without them");
@@ -108,6 +102,11 @@ Status check_options(const LayerStatistics& s, const ProblemOptions& options, in
 }
 
 }  // namespace
+
+std::pair<int, int> pair_of(const Rotary& rotary, int i) {
+  if (rotary.neighbours) return {2 * i, 2 * i + 1};
+  return {i, i + rotary.n_rot / 2};
+}
 
 Matrix rotation_of_phase(const Vector& mu, const Rotary& rotary) {
   Matrix out = Matrix::Zero(mu.size(), rotary.n_rot);

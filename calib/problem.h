@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "calib/objective/method.h"
@@ -24,6 +25,9 @@ struct Rotary {
   // cost a quarter of, so their mean is left in keys that gain little by its absence.
   int n_fast = 0;
 };
+
+/// Coordinates of pair i: the first is turned towards the second.
+std::pair<int, int> pair_of(const Rotary& rotary, int i);
 
 struct ProblemOptions {
   bool second_order = false;

@@ -38,14 +38,19 @@ void add_text_options(CLI::App& command, CalibrateCommand& o) {
 void add_code_options(CLI::App& command, CalibrateCommand& o) {
   command
       .add_option("--method", o.calibrate.method,
-                  "k-svd, eigen, kq-svd, fisher, learned, stief, hadamard")
+                  "k-svd, eigen, kq-svd, fisher, learned, end-to-end, stief, hadamard")
       ->capture_default_str();
   command.add_option("--space", o.calibrate.space, "post-rope or pre-rope")->capture_default_str();
   command
       .add_option("--centring", o.calibrate.centring,
                   "Keys: none, mean, rotary; default: rotary where it can be decoded")
       ->capture_default_str();
-  command.add_flag("--joint", o.calibrate.joint, "One basis over the KV heads of a layer");
+  auto* joint =
+      command.add_flag("--joint", o.calibrate.joint, "One basis over the KV heads of a layer");
+  command
+      .add_flag("--shared-keys", o.calibrate.shared_keys,
+                "The same key basis for all KV heads of a layer, as stief has it")
+      ->excludes(joint);
 }
 
 void add_budget_options(CLI::App& command, CalibrateCommand& o) {
@@ -82,7 +87,7 @@ void add_sweep_options(CLI::App& command, CalibrateCommand& o) {
   const auto list = [&](const char* name, auto& values, const char* help) {
     command.add_option(name, values, help)->delimiter(',')->capture_default_str();
   };
-  list("--methods", o.methods, "Sweep: methods, a list; learned and stief take long");
+  list("--methods", o.methods, "Sweep: methods, a list; those that learn take long");
   list("--policies", o.policies, "Sweep: policies, a list");
   list("--controls", o.controls, "Sweep: full-rank caches, a list");
   list("--sweep-bits", o.sweep_bits, "Sweep: bits per element, a list");

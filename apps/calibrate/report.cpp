@@ -163,6 +163,9 @@ nlohmann::json report_fields(const calib::CalibrateResult& result, const ReportS
       {"correction_kld_before", result.correction.kld_before},
       {"correction_kld_after", result.correction.kld_after},
       {"learned_loss", result.learned_loss},
+      {"learned_kept", result.acceptance.kept},
+      {"learned_kld_before", result.acceptance.kld_before},
+      {"learned_kld_after", result.acceptance.kld_after},
       {"solver_residual", result.solver.residual},
       {"solver_orthonormality", result.solver.orthonormality},
       {"solver_biorthogonality", result.solver.biorthogonality}};

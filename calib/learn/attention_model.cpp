@@ -80,27 +80,78 @@ Rows<T> attend(const LayerText<T>& text, const KvRows<T>& coded, const LayerShap
   return output;
 }
 
+namespace {
+
+template <class T>
+KvRows<T> zero_rows(const KvRows<T>& like) {
+  return {Rows<T>::Zero(like.k.rows(), like.k.cols()), Rows<T>::Zero(like.v.rows(), like.v.cols())};
+}
+
+/// Gradient with respect to the scores of head h.
+template <class T>
+Rows<T> score_gradient(const LayerText<T>& text, const KvRows<T>& coded, int kv,
+                       const ExactTokens& exact, const Rows<T>& p, const RowsRef<T>& d_out) {
+  const Eigen::Index d = d_out.cols();
+  Rows<T> d_p = product(d_out, head_of(text.v, kv, int(d)));
+  copy_coded(product(d_out, head_of(coded.v, kv, int(d))), text, exact, d_p);
+  const Column<T> mean = p.cwiseProduct(d_p).rowwise().sum();
+  d_p.colwise() -= mean;
+  return p.cwiseProduct(d_p);
+}
+
+/// What one kind of keys and values, exact or coded, gets from head h: `scores` and `p` are zero
+/// where the other kind is read.
+template <class T>
+void add_kv_gradient(const Rows<T>& scores, const Rows<T>& p, const Rows<T>& q_t,
+                     const Rows<T>& d_out_t, Eigen::Index column, KvRows<T>& gradient) {
+  const Eigen::Index d = q_t.rows();
+  gradient.k.middleCols(column, d) += product(Rows<T>(scores.transpose()), q_t);
+  gradient.v.middleCols(column, d) += product(Rows<T>(p.transpose()), d_out_t);
+}
+
+}  // namespace
+
+template <class T>
+AttentionGradient<T> attend_backward_all(const LayerText<T>& text, const KvRows<T>& coded,
+                                         const LayerShape& shape, const ExactTokens& exact,
+                                         const AttentionTape<T>& tape, const Rows<T>& d_output) {
+  const int d = shape.head_dim;
+  AttentionGradient<T> out{zero_rows(coded), zero_rows(coded),
+                           Rows<T>(text.q.rows(), text.q.cols())};
+  for (int h = 0; h < shape.n_heads; ++h) {
+    const int kv = h / shape.group();
+    const Eigen::Index column = Eigen::Index{kv} * d;
+    const Rows<T>& p = tape.probabilities[size_t(h)];
+    const auto d_out = head_of(d_output, h, d);
+    const Rows<T> d_scores = score_gradient(text, coded, kv, exact, p, d_out);
+    const Rows<T> d_coded = coded_part(d_scores, text, exact), d_exact = d_scores - d_coded;
+    const Rows<T> p_coded = coded_part(p, text, exact);
+    const Rows<T> q_t = head_of(text.q, h, d).transpose() * scale_of<T>(shape);
+    const Rows<T> d_out_t = d_out.transpose();
+    add_kv_gradient(d_coded, p_coded, q_t, d_out_t, column, out.coded);
+    add_kv_gradient(d_exact, Rows<T>(p - p_coded), q_t, d_out_t, column, out.exact);
+    const Rows<T> k_exact = head_of(text.k, kv, d).transpose();
+    const Rows<T> k_coded = head_of(coded.k, kv, d).transpose();
+    out.q.middleCols(Eigen::Index{h} * d, d) =
+        (product(d_exact, k_exact) + product(d_coded, k_coded)) * scale_of<T>(shape);
+  }
+  return out;
+}
+
 template <class T>
 KvRows<T> attend_backward(const LayerText<T>& text, const KvRows<T>& coded, const LayerShape& shape,
                           const ExactTokens& exact, const AttentionTape<T>& tape,
                           const Rows<T>& d_output) {
   const int d = shape.head_dim;
-  KvRows<T> gradient{Rows<T>::Zero(coded.k.rows(), coded.k.cols()),
-                     Rows<T>::Zero(coded.v.rows(), coded.v.cols())};
+  KvRows<T> gradient = zero_rows(coded);
   for (int h = 0; h < shape.n_heads; ++h) {
     const int kv = h / shape.group();
     const Rows<T>& p = tape.probabilities[size_t(h)];
     const auto d_out = head_of(d_output, h, d);
-    Rows<T> d_p = product(d_out, head_of(text.v, kv, d));
-    copy_coded(product(d_out, head_of(coded.v, kv, d)), text, exact, d_p);
-    const Column<T> mean = p.cwiseProduct(d_p).rowwise().sum();
-    d_p.colwise() -= mean;
-    const Rows<T> d_scores = coded_part(Rows<T>(p.cwiseProduct(d_p)), text, exact).transpose();
-    const Rows<T> part = coded_part(p, text, exact).transpose();
-    const Rows<T> q = head_of(text.q, h, d).transpose() * scale_of<T>(shape);
-    const Rows<T> d_out_t = d_out.transpose();
-    gradient.k.middleCols(Eigen::Index{kv} * d, d) += product(d_scores, q);
-    gradient.v.middleCols(Eigen::Index{kv} * d, d) += product(part, d_out_t);
+    const Rows<T> d_scores = score_gradient(text, coded, kv, exact, p, d_out);
+    const Rows<T> q_t = head_of(text.q, h, d).transpose() * scale_of<T>(shape);
+    add_kv_gradient(coded_part(d_scores, text, exact), coded_part(p, text, exact), q_t,
+                    Rows<T>(d_out.transpose()), Eigen::Index{kv} * d, gradient);
   }
   return gradient;
 }
@@ -108,6 +159,9 @@ KvRows<T> attend_backward(const LayerText<T>& text, const KvRows<T>& coded, cons
 #define LOWKEY_INSTANTIATE(T)                                                                  \
   template Rows<T> attend(const LayerText<T>&, const KvRows<T>&, const LayerShape&,            \
                           const ExactTokens&, AttentionTape<T>&);                              \
+  template AttentionGradient<T> attend_backward_all(const LayerText<T>&, const KvRows<T>&,     \
+                                                    const LayerShape&, const ExactTokens&,     \
+                                                    const AttentionTape<T>&, const Rows<T>&);  \
   template KvRows<T> attend_backward(const LayerText<T>&, const KvRows<T>&, const LayerShape&, \
                                      const ExactTokens&, const AttentionTape<T>&, const Rows<T>&)
 LOWKEY_INSTANTIATE(float);

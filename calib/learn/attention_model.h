@@ -40,7 +40,19 @@ template <class T>
 Rows<T> attend(const LayerText<T>& text, const KvRows<T>& coded, const LayerShape& shape,
                const ExactTokens& exact, AttentionTape<T>& tape);
 
-/// Gradients with respect to `coded`, given that of the outputs.
+/// Gradients with respect to everything that attention reads.
+template <class T>
+struct AttentionGradient {
+  KvRows<T> coded, exact;
+  Rows<T> q;  // [m, n_heads * head_dim]
+};
+
+template <class T>
+AttentionGradient<T> attend_backward_all(const LayerText<T>& text, const KvRows<T>& coded,
+                                         const LayerShape& shape, const ExactTokens& exact,
+                                         const AttentionTape<T>& tape, const Rows<T>& d_output);
+
+/// Gradients with respect to `coded` alone, given that of the outputs.
 template <class T>
 KvRows<T> attend_backward(const LayerText<T>& text, const KvRows<T>& coded, const LayerShape& shape,
                           const ExactTokens& exact, const AttentionTape<T>& tape,

@@ -109,7 +109,7 @@ Rows<T> code_rows(const LearnedBasis& basis, std::span<const uint8_t> widths, co
 
 template <class T>
 BasisGradient code_backward(const LearnedBasis& basis, std::span<const uint8_t> widths,
-                            const CodeTape<T>& tape, const RowsRef<T>& d_coded) {
+                            const CodeTape<T>& tape, const RowsRef<T>& d_coded, Rows<T>* d_x) {
   const Rows<T> decoder_t = basis.decoder.transpose().cast<T>();
   Rows<T> d_latents = product(d_coded, decoder_t);
   for (size_t i = 0; i < widths.size(); ++i) {
@@ -135,6 +135,7 @@ BasisGradient code_backward(const LearnedBasis& basis, std::span<const uint8_t> 
   gradient.encoder +=
       relative.cwiseQuotient(deviation).asDiagonal() * basis.encoder * basis.covariance;
   gradient.stretch = relative.cwiseProduct(deviation);
+  if (d_x) *d_x = product(d_latents, Rows<T>(basis.encoder.transpose().cast<T>()));
   return gradient;
 }
 
@@ -142,7 +143,7 @@ BasisGradient code_backward(const LearnedBasis& basis, std::span<const uint8_t> 
   template Rows<T> code_rows(const LearnedBasis&, std::span<const uint8_t>, const RowsRef<T>&, \
                              CodeTape<T>&, bool);                                              \
   template BasisGradient code_backward(const LearnedBasis&, std::span<const uint8_t>,          \
-                                       const CodeTape<T>&, const RowsRef<T>&)
+                                       const CodeTape<T>&, const RowsRef<T>&, Rows<T>*)
 LOWKEY_INSTANTIATE(float);
 LOWKEY_INSTANTIATE(double);
 #undef LOWKEY_INSTANTIATE

@@ -43,8 +43,10 @@ struct BasisGradient {
   Vector stretch;
 };
 
+/// `d_x`, if given, receives the gradient with respect to x.
 template <class T>
 BasisGradient code_backward(const LearnedBasis& basis, std::span<const uint8_t> widths,
-                            const CodeTape<T>& tape, const RowsRef<T>& d_coded);
+                            const CodeTape<T>& tape, const RowsRef<T>& d_coded,
+                            Rows<T>* d_x = nullptr);
 
 }  // namespace lowkey::calib

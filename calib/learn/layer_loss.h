@@ -4,27 +4,16 @@
 
 #include <vector>
 
-#include "calib/learn/coded_rows.h"
+#include "calib/learn/layer_code.h"
 #include "calib/learn/layer_model.h"
 #include "calib/learn/sample.h"
 
 namespace lowkey::calib {
 
-/// Bases, widths or gradients of the heads of one layer.
-struct LayerBases {
-  std::vector<LearnedBasis> k, v;
-};
-struct LayerWidths {
-  std::vector<std::vector<uint8_t>> k, v;
-};
-struct LayerGradient {
-  std::vector<BasisGradient> k, v;
-};
-
 class LayerLoss {
  public:
-  /// `texts` is taken; with `pre_rope` keys are coded before RoPE.
-  LayerLoss(const engine::Engine& engine, int layer, ExactTokens exact, bool pre_rope,
+  /// `texts` is taken.
+  LayerLoss(const engine::Engine& engine, int layer, ExactTokens exact, const KeyFrame& frame,
             std::vector<SampledText> texts);
 
   size_t n_texts() const { return texts_.size(); }
@@ -35,12 +24,15 @@ class LayerLoss {
                     LayerGradient* gradient = nullptr, double weight = 1.0) const;
 
   /// Zero gradients of the right sizes.
-  LayerGradient zero_gradient() const;
+  LayerGradient zero_gradient() const {
+    return LayerGradient::zero(model_.shape().n_kv_heads, model_.shape().head_dim);
+  }
 
  private:
   struct Text {
     SampledText sample;
-    Rows<float> keys;      // as coded: before RoPE if pre_rope, else empty
+    Rows<float> keys;      // as coded; empty: as they are
+    Rows<float> left_out;  // of the keys, exact: turned means, or empty
     Rows<float> target;    // [m, n_embd]
     Column<float> weight;  // [m]
   };

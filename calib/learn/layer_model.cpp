@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "calib/learn/rms_norm.h"
+
 namespace lowkey::calib {
 namespace {
 
@@ -14,27 +16,6 @@ Rows<T> rows_of(const engine::Linear& linear, int64_t first, int64_t n) {
     for (int64_t j = 0; j < linear.n_cols(); ++j) out(i, j) = T(row[size_t(j)]);
   }
   return out;
-}
-
-/// 1 / root mean square of each row.
-template <class T>
-Column<T> inverse_rms(const Rows<T>& x, T eps) {
-  return (x.rowwise().squaredNorm().array() / T(x.cols()) + eps).rsqrt();
-}
-
-template <class T>
-Rows<T> rms_norm(const Rows<T>& x, const Column<T>& weight, T eps) {
-  return inverse_rms(x, eps).asDiagonal() * x * weight.asDiagonal();
-}
-
-/// Gradient with respect to x of a loss whose gradient with respect to rms_norm(x) is `d_out`.
-template <class T>
-Rows<T> rms_norm_backward(const Rows<T>& x, const Column<T>& weight, T eps, const Rows<T>& d_out) {
-  const Column<T> scale = inverse_rms(x, eps);
-  const Rows<T> weighted = d_out * weight.asDiagonal();
-  const Column<T> along =
-      weighted.cwiseProduct(x).rowwise().sum().array() * scale.array().cube() / T(x.cols());
-  return scale.asDiagonal() * weighted - along.asDiagonal() * x;
 }
 
 template <class T>
@@ -81,8 +62,7 @@ Rows<T> LayerModel<T>::forward(const LayerText<T>& text, const KvRows<T>& coded,
 }
 
 template <class T>
-KvRows<T> LayerModel<T>::backward(const LayerText<T>& text, const KvRows<T>& coded,
-                                  const LayerTape<T>& tape, const Rows<T>& d_output) const {
+Rows<T> LayerModel<T>::residual_gradient(const LayerTape<T>& tape, const Rows<T>& d_output) const {
   const Rows<T> d_hidden = product(d_output, w_.down_t);
   const Rows<T> s = sigmoid(tape.gate);
   const Rows<T> silu = tape.gate.cwiseProduct(s);
@@ -91,10 +71,25 @@ KvRows<T> LayerModel<T>::backward(const LayerText<T>& text, const KvRows<T>& cod
   const Rows<T> d_gate = d_hidden.cwiseProduct(tape.up).cwiseProduct(slope);
   const Rows<T> d_up = d_hidden.cwiseProduct(silu);
   const Rows<T> d_normed = product(d_gate, w_.gate_t) + product(d_up, w_.up_t);
-  const Rows<T> d_residual =
-      d_output + rms_norm_backward(tape.residual, w_.ffn_norm, w_.norm_eps, d_normed);
-  const Rows<T> d_attended = product(d_residual, w_.o_t);
+  return d_output + rms_norm_backward(tape.residual, w_.ffn_norm, w_.norm_eps, d_normed);
+}
+
+template <class T>
+KvRows<T> LayerModel<T>::backward(const LayerText<T>& text, const KvRows<T>& coded,
+                                  const LayerTape<T>& tape, const Rows<T>& d_output) const {
+  const Rows<T> d_attended = product(residual_gradient(tape, d_output), w_.o_t);
   return attend_backward(text, coded, shape_, exact_, tape.attention, d_attended);
+}
+
+template <class T>
+LayerModelGradient<T> LayerModel<T>::backward_all(const LayerText<T>& text, const KvRows<T>& coded,
+                                                  const LayerTape<T>& tape,
+                                                  const Rows<T>& d_output) const {
+  LayerModelGradient<T> out;
+  out.input = residual_gradient(tape, d_output);
+  out.attention =
+      attend_backward_all(text, coded, shape_, exact_, tape.attention, product(out.input, w_.o_t));
+  return out;
 }
 
 template struct LayerMatrices<float>;

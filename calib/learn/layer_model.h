@@ -29,6 +29,14 @@ struct LayerTape {
   Rows<T> gate, up;  // [m, n_ff]
 };
 
+/// With respect to everything that the layer reads; `input` is what reaches the residual stream
+/// past the attention, not through it.
+template <class T>
+struct LayerModelGradient {
+  AttentionGradient<T> attention;
+  Rows<T> input;
+};
+
 template <class T>
 class LayerModel {
  public:
@@ -42,9 +50,15 @@ class LayerModel {
   KvRows<T> backward(const LayerText<T>& text, const KvRows<T>& coded, const LayerTape<T>& tape,
                      const Rows<T>& d_output) const;
 
+  LayerModelGradient<T> backward_all(const LayerText<T>& text, const KvRows<T>& coded,
+                                     const LayerTape<T>& tape, const Rows<T>& d_output) const;
+
   const LayerShape& shape() const { return shape_; }
 
  private:
+  /// Gradient with respect to the residual stream after attention.
+  Rows<T> residual_gradient(const LayerTape<T>& tape, const Rows<T>& d_output) const;
+
   LayerMatrices<T> w_;
   LayerShape shape_;
   ExactTokens exact_;

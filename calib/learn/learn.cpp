@@ -1,14 +1,13 @@
 #include "calib/learn/learn.h"
 
-#include <Eigen/LU>
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <memory>
 #include <mutex>
 
 #include "base/tasks.h"
 #include "calib/learn/kept_layers.h"
+#include "calib/learn/learned_file.h"
 #include "calib/learn/manifold_steps.h"
 #include "calib/learn/network_steps.h"
 
@@ -16,85 +15,11 @@ namespace lowkey::calib {
 namespace {
 
 using models::HeadBasis;
-using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-Matrix square(const std::vector<float>& m, int d) {
-  return Eigen::Map<const RowMajor>(m.data(), d, d).cast<double>();
-}
-
-LearnedBasis from_file(const HeadBasis& head, const Problem& problem) {
-  LearnedBasis out;
-  out.encoder = square(head.encoder, head.d());
-  // Inverse in double: the file's decoder is rounded.
-  out.decoder = out.encoder.inverse();
-  out.mean = problem.mean;
-  out.covariance = problem.covariance;
-  out.stretch = Vector::Ones(head.d());
-  return out;
-}
-
-/// Back into the file, with latents of mean variance 1 (full latents are kept as f16).
-void to_file(const LearnedBasis& learned, const Problem& problem, HeadBasis& head) {
-  Basis basis;
-  basis.encoder = learned.encoder;
-  basis.decoder = learned.decoder;
-  complete_basis(problem, basis);
-  // Steps follow the variances: a stretched step is a larger variance that costs less.
-  basis.variances.array() *= learned.stretch.array().square();
-  basis.costs.array() /= learned.stretch.array().square();
-  const double mean = basis.variances.mean(), scale = mean > 0 ? 1.0 / std::sqrt(mean) : 1.0;
-  const int d = head.d();
-  Eigen::Map<RowMajor>(head.encoder.data(), d, d) = (basis.encoder * scale).cast<float>();
-  Eigen::Map<RowMajor>(head.decoder.data(), d, d) = (basis.decoder / scale).cast<float>();
-  for (int i = 0; i < d; ++i) {
-    head.variances[size_t(i)] = float(basis.variances(i) * scale * scale);
-    head.costs[size_t(i)] = float(basis.costs(i) / (scale * scale));
-    head.mean[size_t(i)] = float(basis.mean(i));
-  }
-}
-
-/// Lets a shared basis have one rank: coordinates of all heads matter as they do on average.
-void share_importance(models::SideBasis& side) {
-  const size_t d = size_t(side.heads[0].d());
-  for (size_t i = 0; i < d; ++i) {
-    double mean = 0;
-    for (const HeadBasis& head : side.heads) {
-      mean += double(head.variances[i]) * double(head.costs[i]) / double(side.heads.size());
-    }
-    for (HeadBasis& head : side.heads) {
-      head.costs[i] = float(mean / std::max(double(head.variances[i]), 1e-30));
-    }
-  }
-}
-
-LayerWidths widths_of(const models::LayerBasis& layer) {
-  LayerWidths out;
-  for (const HeadBasis& head : layer.k.heads) out.k.push_back(head.widths);
-  for (const HeadBasis& head : layer.v.heads) out.v.push_back(head.widths);
-  return out;
-}
-
-struct LayerProblems {
-  std::vector<Problem> k, v;
-};
-
-Result<LayerProblems> problems_of(const LayerStatistics& statistics,
-                                  const ProblemOptions& options) {
-  LayerProblems out;
-  for (int h = 0; h < statistics.shape.n_kv_heads; ++h) {
-    LK_ASSIGN(Problem k, key_problem(statistics, options, h));
-    LK_ASSIGN(Problem v, value_problem(statistics, options, h));
-    out.k.push_back(std::move(k));
-    out.v.push_back(std::move(v));
-  }
-  return out;
-}
 
 Status check(const LearnOptions& o, const models::BasisFile& file) {
-  if (!file.joint && o.problem.centring != Centring::kRotary && !o.plans.empty()) return {};
+  if (!file.joint && !o.plans.empty()) return {};
   return make_error(ErrorCode::kUnsupported, "learned bases",
-                    "expected one basis per head and keys centred by a constant or not at all, "
-                    "found others");
+                    "expected one basis per head, found joint ones");
 }
 
 /// Counts epochs of all layers; asks the caller, one thread at a time, whether to go on.
@@ -132,14 +57,10 @@ class Learner {
 
   Result<DescentReport> learn(int l, LayerSample sample, const LayerStatistics& statistics,
                               Epochs& epochs) {
-    LK_ASSIGN(const LayerProblems problems, problems_of(statistics, o_.problem));
     models::LayerBasis& layer = file_.layers[size_t(l)];
-    LayerBases bases;
-    for (size_t h = 0; h < problems.k.size(); ++h) {
-      bases.k.push_back(from_file(layer.k.heads[h], problems.k[h]));
-      bases.v.push_back(from_file(layer.v.heads[h], problems.v[h]));
-    }
-    const LayerLoss loss(engine_, l, {o_.n_sinks, o_.window}, o_.problem.pre_rope,
+    LK_ASSIGN(const LayerProblems problems, problems_of(statistics, o_.problem, layer));
+    LayerBases bases = from_file(layer, problems);
+    const LayerLoss loss(engine_, l, {o_.n_sinks, o_.window}, key_frame(problems, o_.problem),
                          std::move(sample.texts));
     std::vector<LayerWidths> plans;
     for (const auto& plan : o_.plans) plans.push_back(widths_of(plan.layers[size_t(l)]));
@@ -149,10 +70,7 @@ class Learner {
         make_steps(loss, options, network_input(sample.mean, sample.variance), bases);
     const DescentReport report = descend(loss, plans, options, *steps, bases);
     epochs.done(options.n_epochs - report.epochs);
-    for (size_t h = 0; h < problems.k.size(); ++h) {
-      to_file(bases.k[h], problems.k[h], layer.k.heads[h]);
-      to_file(bases.v[h], problems.v[h], layer.v.heads[h]);
-    }
+    to_file(bases, problems, layer);
     if (o_.learning == Learning::kStiefel) share_importance(layer.k);
     return report;
   }
@@ -185,23 +103,29 @@ SampleOptions sample_options(const LearnOptions& o) {
   return out;
 }
 
-/// EigenAttention's basis of the keys of all heads together.
-Result<Basis> shared_key_basis(const LayerProblems& problems) {
+/// The method's basis of the keys of all heads together.
+Result<Basis> shared_key_basis(const LayerProblems& problems, const Method& method) {
   Problem all = problems.k[0];
   for (size_t h = 1; h < problems.k.size(); ++h) {
     all.covariance += problems.k[h].covariance;
     all.metric += problems.k[h].metric;
   }
-  return solve_eigen(all);
+  return method.solve(all);
 }
 
 }  // namespace
 
 Status share_key_bases(const std::vector<LayerStatistics>& statistics,
-                       const ProblemOptions& options, models::BasisFile& file) {
+                       const ProblemOptions& options, const Method& method,
+                       models::BasisFile& file) {
+  if (file.joint || options.centring == Centring::kRotary) {
+    return make_error(ErrorCode::kUnsupported, "shared key bases",
+                      "expected bases per head and keys centred by a constant or not at all, found "
+                      "others");
+  }
   for (size_t l = 0; l < statistics.size(); ++l) {
-    LK_ASSIGN(const LayerProblems problems, problems_of(statistics[l], options));
-    LK_ASSIGN(const Basis shared, shared_key_basis(problems));
+    LK_ASSIGN(const LayerProblems problems, problems_of(statistics[l], options, file.layers[l]));
+    LK_ASSIGN(const Basis shared, shared_key_basis(problems, method));
     for (size_t h = 0; h < problems.k.size(); ++h) {
       const Vector ones = Vector::Ones(shared.mean.size());
       const LearnedBasis own{shared.encoder, shared.decoder, problems.k[h].mean,

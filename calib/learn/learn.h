@@ -32,15 +32,22 @@ struct LearnReport {
   double loss = 1;
 };
 
-/// Gives the keys of a layer's heads one basis, as StiefAttention has it: EigenAttention's of all
-/// of them together. The file's bases are per head and in the method's order.
+/// Gives the keys of a layer's heads one basis, as StiefAttention has it: the method's of all of
+/// them together. The file's bases are per head. Not for rotary centring, whose means differ.
 Status share_key_bases(const std::vector<LayerStatistics>& statistics,
-                       const ProblemOptions& options, models::BasisFile& file);
+                       const ProblemOptions& options, const Method& method,
+                       models::BasisFile& file);
 
 /// Replaces the file's bases; their order and widths stay. The same arguments give the same bits
 /// at any thread count.
 Result<LearnReport> learn_bases(const engine::Engine& engine, std::span<const int32_t> tokens,
                                 const std::vector<LayerStatistics>& statistics,
                                 const LearnOptions& options, models::BasisFile& file);
+
+/// The same on the divergence of the model's output, all layers together: what a layer's error
+/// costs is then what later layers make of it. loss: relative to the start's, on texts held back.
+Result<LearnReport> learn_end_to_end(const engine::Engine& engine, std::span<const int32_t> tokens,
+                                     const std::vector<LayerStatistics>& statistics,
+                                     const LearnOptions& options, models::BasisFile& file);
 
 }  // namespace lowkey::calib

@@ -13,6 +13,8 @@ constexpr Method kMethods[] = {
     {"fisher", "KQ-SVD with second-order weights of tokens", true, true, solve_kq_svd},
     {"learned", "fisher, then steps on the layer's output error", true, true, solve_kq_svd,
      Learning::kDescent},
+    {"end-to-end", "fisher, then steps on the divergence of the model's output", true, true,
+     solve_kq_svd, Learning::kEndToEnd},
     {"stief", "StiefAttention, arXiv 2601.21686", false, true, solve_eigen, Learning::kStiefel},
     {"hadamard", "fixed rotation, the control", false, false, solve_hadamard},
 };

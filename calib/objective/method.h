@@ -36,8 +36,9 @@ struct Basis {
 /// What becomes of a closed form's bases before they are used.
 enum class Learning {
   kNone,
-  kDescent,  // steps on the manifold of invertible codes, on the layer's output error
-  kStiefel,  // StiefAttention: the same loss through a small network and QR
+  kDescent,   // steps on the manifold of invertible codes, on the layer's output error
+  kEndToEnd,  // the same steps, on the divergence of the model's output, all layers at once
+  kStiefel,   // StiefAttention: the same loss through a small network and QR
 };
 
 /// One method; every one sees the same problems.

@@ -56,7 +56,7 @@ Result<Pairs> measure_sensitivity(const engine::Engine& engine, std::span<const 
                                   std::shared_ptr<const models::BasisFile> file,
                                   const SensitivityOptions& options) {
   return mean_over_contexts(
-      engine, tokens, options, "sensitivity", [&](const Probe& probe) -> Result<Measure> {
+      engine, tokens, options, options.piece, [&](const Probe& probe) -> Result<Measure> {
         return Measure([&](int layer, int side) {
           return probe.divergence(layer,
                                   simulated_code(engine, file, {layer, side == 0, side == 1}));
@@ -68,7 +68,7 @@ Result<Pairs> measure_marginals(const engine::Engine& engine, std::span<const in
                                 std::shared_ptr<const models::BasisFile> file,
                                 const SensitivityOptions& options) {
   return mean_over_contexts(
-      engine, tokens, options, "interactions", [&](Probe& probe) -> Result<Measure> {
+      engine, tokens, options, options.piece, [&](Probe& probe) -> Result<Measure> {
         LK_RETURN_IF_ERROR(probe.code_inputs(simulated_code(engine, file)));
         LK_ASSIGN(const double all, probe.divergence(0, simulated_code(engine, file)));
         return Measure([&probe, &engine, file, all](int layer, int side) -> Result<double> {

@@ -19,7 +19,8 @@ struct SensitivityOptions {
   int stride = 1;     // every so many-th position of a context's last three quarters is looked at
   int n_sinks = 4;
   int window = 32;
-  Checkpoint checkpoint;  // divergences are kept as "sensitivity" or "interactions"
+  Checkpoint checkpoint;
+  const char* piece = "sensitivity";  // what the checkpoint keeps the divergences as
   std::function<bool(int done, int total)> progress;  // false stops
 };
 

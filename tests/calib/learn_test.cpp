@@ -77,7 +77,7 @@ TEST_P(LearnTest, SameBitsAtAnyThreadCountAndOthersFromAnotherSeed) {
   EXPECT_TRUE(differ);
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, LearnTest, ::testing::Values("learned", "stief"));
+INSTANTIATE_TEST_SUITE_P(Methods, LearnTest, ::testing::Values("learned", "end-to-end", "stief"));
 
 TEST(StiefTest, KeysOfALayerShareOneOrthonormalBasis) {
   const auto result = learn("stief", 0.6, 2);
@@ -126,7 +126,7 @@ TEST(RankOnlyTest, RanksFollowMeasuredDivergences) {
   EXPECT_GT(largest, 1.5 * smallest) << "sides of a model do not all cost the same";
 }
 
-TEST(LearnErrorsTest, TurnedMeansAndTooFewTextsAreRefused) {
+TEST(LearnErrorsTest, TooFewTextsAndJointBasesAreRefused) {
   const auto engine = engine_of(1);
   const auto tokens = testing::random_tokens(48, engine->config().n_vocab, 5);
   CalibrateOptions options;
@@ -136,11 +136,10 @@ TEST(LearnErrorsTest, TurnedMeansAndTooFewTextsAreRefused) {
   options.n_sinks = 2;
   options.window = 4;
   EXPECT_FALSE(calibrate(*engine, tokens, options).ok());
-  options.centring = "rotary";
   const auto enough = testing::random_tokens(96, engine->config().n_vocab, 5);
-  EXPECT_FALSE(calibrate(*engine, enough, options).ok());
-  options.centring = "mean";
   EXPECT_TRUE(calibrate(*engine, enough, options).ok());
+  options.joint = true;
+  EXPECT_FALSE(calibrate(*engine, enough, options).ok());
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// A latent space that follows the text (OjaKV, arXiv 2509.21623): every so many tokens the code of
-// a layer is shifted, rescaled and, if asked for, turned by what has come by. Tokens keep the
-// version that they were written with.
+// A latent space that follows the text (OjaKV, arXiv 2509.21623): every so many tokens the bases of
+// a layer turn by what has come by, or else its means and steps move. Tokens keep the version that
+// they were written with.
 //
 // A version codes y = turn (z - shift) of the file's latents z, with steps of its own; widths stay.
 // Exact copies are full latents z and belong to no version. A turn is one step of orthogonal

@@ -25,7 +25,7 @@ struct AdaptOptions {
   int every = 0;         // tokens between two versions, a multiple of 128; 0: the code stays
   double rate = 0.5;     // weight of the newest stretch in the next version, 0 to 1
   int max_versions = 8;  // after which the code stays
-  bool turns = false;    // bases too, not only means and steps
+  bool turns = false;    // bases turn; else means and steps move
 
   bool operator==(const AdaptOptions&) const = default;
 };

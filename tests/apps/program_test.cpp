@@ -129,6 +129,30 @@ TEST_F(ProgramTest, PerplexityHasTheFieldsThatScriptsRead) {
   EXPECT_NEAR(fields["bits_per_element"].get<double>(), 4.5, 1e-9);
 }
 
+TEST_F(ProgramTest, MultipleChoiceIsMadeOfTheText) {
+  std::string letters;
+  for (unsigned i = 0, x = 1; i < 600; ++i) {
+    x = x * 1664525u + 1013904223u;
+    letters += char('a' + (x >> 24) % 8);
+  }
+  const std::string text = folder_->write("letters.txt", letters);
+  const Words ask = {"perplexity", "-m", model_, "-f", text, "-c", "64", "--multiple-choice"};
+  const Words tasks = {"--multiple-choice-tasks", "3", "--choice-tokens", "4", "--seed", "7"};
+  const Outcome outcome = lowkey(ask + tasks + Words{"-o", "json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json fields = json::parse(outcome.out);
+  EXPECT_EQ(fields["n_tasks"], 3);
+  EXPECT_EQ(fields["picks"].size(), 3u);
+  int right = 0;
+  for (size_t i = 0; i < 3; ++i) right += fields["picks"][i] == fields["truths"][i] ? 1 : 0;
+  EXPECT_NEAR(fields["accuracy"].get<double>(), right / 3.0, 1e-12);
+  EXPECT_EQ(lowkey(ask + tasks + Words{"-o", "json"}).out.substr(0, 40), outcome.out.substr(0, 40));
+  EXPECT_NE(lowkey(ask + tasks).out.find("of 3 tasks"), std::string::npos);
+  EXPECT_EQ(lowkey(ask + Words{"--kld"}).code, 2);
+  EXPECT_EQ(lowkey({"perplexity", "-m", model_, "-f", text_, "--choice-tokens", "4"}).code, 2);
+  EXPECT_EQ(lowkey(ask + Words{"--multiple-choice-tasks", "100000"}).code, 2);
+}
+
 // The format of another program: 20 bytes and the tokens, then a row per scored position.
 TEST_F(ProgramTest, SavedBasesGiveTheLossesBack) {
   const std::string path = folder_->path("base.bin");

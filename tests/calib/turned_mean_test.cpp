@@ -97,14 +97,18 @@ TEST(TurnedMeanTest, LossIsThatOfTheSimulatedCache) {
   const auto samples = sample_texts(*engine, tokens, sampling);
   ASSERT_TRUE(samples.ok());
   for (size_t l = 0; l < made->file.layers.size(); ++l) {
-    LayerCode code = code_of(made->file.layers[l]);
+    models::BasisFile file = made->file;
+    for (auto& head : file.layers[l].v.heads) {  // values exact: keys alone make the loss
+      std::ranges::fill(head.widths, uint8_t{16});
+      std::ranges::fill(head.steps, 0.0f);
+    }
+    LayerCode code = code_of(file.layers[l]);
     // A mean that matters: that of random keys is nearly zero.
     for (size_t h = 0; h < code.frame.turned_means.size(); ++h) {
-      code.frame.turned_means[h].array() += 0.3;
+      code.frame.turned_means[h].array() += 3.0;
     }
-    models::BasisFile file = made->file;
     for (auto& head : file.layers[l].k.heads) {
-      for (float& x : head.mean) x += 0.3f;
+      for (float& x : head.mean) x += 3.0f;
     }
     const LayerLoss loss(*engine, int(l), kExact, code.frame, (*samples)[l].texts);
     ASSERT_GT((*samples)[l].texts[2].first, 0);
@@ -112,6 +116,8 @@ TEST(TurnedMeanTest, LossIsThatOfTheSimulatedCache) {
     EXPECT_GT(wanted, 1e-6);
     // Both round in float, but a coordinate on the edge of two steps may fall either way.
     EXPECT_NEAR(loss(2, code.bases, code.widths), wanted, 0.02 * wanted);
+    const LayerLoss unturned(*engine, int(l), kExact, {}, (*samples)[l].texts);
+    EXPECT_GT(std::abs(unturned(2, code.bases, code.widths) - wanted), 0.05 * wanted);
   }
 }
 

@@ -57,6 +57,21 @@ template <class F>
   }
 }
 
+/// Calls f.operator()<n>() with n, 1 to 4, as a constant.
+template <class F>
+void with_count(int n, F f) {
+  switch (n) {
+    case 1:
+      return f.template operator()<1>();
+    case 2:
+      return f.template operator()<2>();
+    case 3:
+      return f.template operator()<3>();
+    default:
+      return f.template operator()<4>();
+  }
+}
+
 /// Parts of one side, `stride` bytes apart, and where the parts begin that will be read after them.
 struct PartRun {
   const std::byte* data = nullptr;

@@ -146,20 +146,5 @@ void mix_direct(const WidthRuns& runs, const PartRun& values, const ChunkWeights
   }
 }
 
-/// Calls f.operator()<n>() with n, 1 to 4, as a constant.
-template <class F>
-void with_count(int n, F f) {
-  switch (n) {
-    case 1:
-      return f.template operator()<1>();
-    case 2:
-      return f.template operator()<2>();
-    case 3:
-      return f.template operator()<3>();
-    default:
-      return f.template operator()<4>();
-  }
-}
-
 }  // namespace
 }  // namespace lowkey::simd::wide

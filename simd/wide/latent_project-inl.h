@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "simd/kernel_set.h"
+#include "simd/wide/latent_codes-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
@@ -76,19 +77,7 @@ void latent_project(const LatentEncoder& e, MatrixView<const float> x, MatrixVie
       for (int j = 0; j < e.d_in; ++j) centred[r][j] = e.mean ? row[j] - e.mean[j] : row[j];
       out[r] = z.row(n + r);
     }
-    switch (rows) {
-      case 1:
-        project_rows<Ops, 1>(e, centred, out);
-        break;
-      case 2:
-        project_rows<Ops, 2>(e, centred, out);
-        break;
-      case 3:
-        project_rows<Ops, 3>(e, centred, out);
-        break;
-      default:
-        project_rows<Ops, 4>(e, centred, out);
-    }
+    with_count(rows, [&]<int kRows>() { project_rows<Ops, kRows>(e, centred, out); });
   }
 }
 

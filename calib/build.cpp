@@ -174,6 +174,12 @@ std::vector<CoordinateSet> side_sets(const SideBasis& side, double scale) {
   return sets;
 }
 
+std::vector<std::vector<uint8_t>> side_widths(const SideBasis& side) {
+  std::vector<std::vector<uint8_t>> widths;
+  for (const HeadBasis& head : side.heads) widths.push_back(head.widths);
+  return widths;
+}
+
 void set_side_widths(SideBasis& side, std::span<const std::vector<uint8_t>> widths) {
   for (size_t h = 0; h < side.heads.size(); ++h) {
     HeadBasis& head = side.heads[h];

@@ -51,6 +51,9 @@ int64_t elements_per_token(const models::BasisFile& file);
 /// and orders other than by importance, are evened out by a running minimum.
 std::vector<CoordinateSet> side_sets(const models::SideBasis& side, double scale);
 
+/// Widths, one row per head.
+std::vector<std::vector<uint8_t>> side_widths(const models::SideBasis& side);
+
 /// Sets widths, one row per head, and the steps that go with them.
 void set_side_widths(models::SideBasis& side, std::span<const std::vector<uint8_t>> widths);
 

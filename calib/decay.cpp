@@ -73,13 +73,8 @@ double ErrorDecay::at(size_t layer, bool keys, double bits) const {
 }
 
 double side_bits(const models::SideBasis& side, const WidthRules& rules) {
-  std::vector<std::vector<uint8_t>> widths;
-  size_t n = 0;
-  for (const models::HeadBasis& head : side.heads) {
-    widths.push_back(head.widths);
-    n += size_t(head.d());
-  }
-  return double(bits_per_token(widths, rules)) / double(n);
+  const size_t n = side.heads.size() * size_t(side.heads[0].d());
+  return double(bits_per_token(side_widths(side), rules)) / double(n);
 }
 
 }  // namespace lowkey::calib

@@ -158,13 +158,13 @@ double predicted_kld(const BasisFile& file) {
 }
 
 int64_t planned_bits(const BasisFile& file) {
-  std::vector<std::vector<uint8_t>> widths;
+  const WidthRules rules = width_rules(is_rank_only(file));
+  int64_t bits = 0;
   for (const models::LayerBasis& layer : file.layers) {
-    for (const SideBasis* side : {&layer.k, &layer.v}) {
-      for (const models::HeadBasis& head : side->heads) widths.push_back(head.widths);
-    }
+    bits +=
+        bits_per_token(side_widths(layer.k), rules) + bits_per_token(side_widths(layer.v), rules);
   }
-  return bits_per_token(widths, width_rules(is_rank_only(file)));
+  return bits;
 }
 
 Status plan_for_kld(BasisFile& file, const WidthRules& rules, double max_kld) {

@@ -11,20 +11,13 @@ namespace lowkey::calib {
 namespace {
 
 using models::BasisFile;
-using models::SideBasis;
-
-std::vector<std::vector<uint8_t>> widths_of(const SideBasis& side) {
-  std::vector<std::vector<uint8_t>> widths;
-  for (const models::HeadBasis& head : side.heads) widths.push_back(head.widths);
-  return widths;
-}
 
 /// The bases of `bases` at the widths of `widths`, with steps that fit.
 BasisFile at_widths(const BasisFile& bases, const BasisFile& widths) {
   BasisFile out = bases;
   for (size_t l = 0; l < out.layers.size(); ++l) {
-    set_side_widths(out.layers[l].k, widths_of(widths.layers[l].k));
-    set_side_widths(out.layers[l].v, widths_of(widths.layers[l].v));
+    set_side_widths(out.layers[l].k, side_widths(widths.layers[l].k));
+    set_side_widths(out.layers[l].v, side_widths(widths.layers[l].v));
   }
   return out;
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "calib/build.h"
+
 namespace lowkey::calib {
 namespace {
 
@@ -112,10 +114,7 @@ void share_importance(models::SideBasis& side) {
 }
 
 LayerWidths widths_of(const models::LayerBasis& layer) {
-  LayerWidths out;
-  for (const HeadBasis& head : layer.k.heads) out.k.push_back(head.widths);
-  for (const HeadBasis& head : layer.v.heads) out.v.push_back(head.widths);
-  return out;
+  return {side_widths(layer.k), side_widths(layer.v)};
 }
 
 }  // namespace lowkey::calib

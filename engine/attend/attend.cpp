@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "engine/attend/merge.h"
 #include "engine/attend/side_by_side.h"
@@ -36,10 +35,7 @@ class Worker {
     gather(task, queries.q);
     if (queries.mean_weights.rows > 0) gather_mean(task, queries.mean_weights);
     state_ = state;
-    const int n = n_queries(task);
-    std::fill_n(state.max, n, -std::numeric_limits<float>::infinity());
-    std::fill_n(state.sum, n, 0.0f);
-    std::fill_n(state.out, n * shape_.head_dim, 0.0f);
+    clear_state(state, n_queries(task), shape_.head_dim);
     const int64_t n_sinks = cache_.n_sinks();
     if (task.with_exact) {
       scan(task, cache_.sinks(layer_), {0, n_sinks}, [&](int64_t m) {

@@ -12,6 +12,12 @@ AttendState state_of(float* memory, int n_queries) {
   return {memory, memory + n_queries, memory + 2 * n_queries};
 }
 
+void clear_state(const AttendState& state, int n_queries, int d) {
+  std::fill_n(state.max, n_queries, -std::numeric_limits<float>::infinity());
+  std::fill_n(state.sum, n_queries, 0.0f);
+  std::fill_n(state.out, n_queries * d, 0.0f);
+}
+
 void merge_splits(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
                   float* partials, MatrixView<float> out) {
   const int d = shape.head_dim, group = shape.group(), n = int(task.positions.size()) * group;

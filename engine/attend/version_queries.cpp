@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+
+#include "engine/attend/merge.h"
 
 namespace lowkey::engine {
 
@@ -17,10 +18,8 @@ simd::QueryBlock VersionQueries::enter(const Context& context, const SideVersion
     shifts_[size_t(i)] = dot;
   }
   memory_.resize(size_t(n_) * size_t(2 + queries.d_v));
-  state_ = {memory_.data(), memory_.data() + n_, memory_.data() + 2 * n_};
-  std::fill_n(state_.max, n_, -std::numeric_limits<float>::infinity());
-  std::fill_n(state_.sum, n_, 0.0f);
-  std::fill_n(state_.out, n_ * queries.d_v, 0.0f);
+  state_ = state_of(memory_.data(), n_);
+  clear_state(state_, n_, queries.d_v);
   simd::QueryBlock own = queries;
   if (keys.turn.empty()) return own;
   q_.resize(size_t(n_) * size_t(d));

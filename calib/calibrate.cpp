@@ -141,6 +141,7 @@ LearnOptions learn_options(const engine::Engine& engine, const CalibrateOptions&
   learn.n_threads = o.n_threads;
   learn.seed = o.seed;
   learn.progress = o.progress;
+  learn.on_loss = o.on_loss;
   learn.checkpoint = o.checkpoint;
   return learn;
 }

@@ -44,6 +44,8 @@ struct CalibrateOptions {
   Checkpoint checkpoint;
   /// Stage, units done, units in all; false stops.
   std::function<bool(const char* stage, int64_t done, int64_t total)> progress;
+  /// Bases that are learned: their loss on texts held back, relative to the start's.
+  std::function<void(double loss)> on_loss;
 };
 
 struct CalibrateResult {

@@ -35,14 +35,16 @@ class Stages {
       bar_->begin_at(done);
       stage_ = stage;
     }
-    if (bar_) bar_->update(done, total);
+    if (bar_) bar_->update(done, total, stage.starts_with("learning") ? loss_ : "");
     return !stop_requested();
   }
+  void loss(double value) { loss_ = fmt::format("loss {:.4f}", value); }
 
  private:
   static const char* unit_of(const std::string& stage) {
     if (stage == "sensitivity") return "sides";
     if (stage == "learning") return "epochs";
+    if (stage == "learning end to end") return "steps";
     if (stage == "error surfaces") return "layers";
     if (stage == "interactions") return "sides";
     if (stage.starts_with("checking")) return "runs";
@@ -50,7 +52,7 @@ class Stages {
   }
 
   bool quiet_;
-  std::string stage_;
+  std::string stage_, loss_;
   std::optional<Progress> bar_;
 };
 
@@ -109,6 +111,7 @@ Result<calib::CalibrateResult> learn(CalibrateCommand& o, const engine::Engine& 
   o.calibrate.progress = [&](const char* stage, int64_t done, int64_t total) {
     return stages.update(stage, done, total);
   };
+  o.calibrate.on_loss = [&](double loss) { stages.loss(loss); };
   const std::string partial = path + ".partial";
   const auto with_hint = [&](Error error) {
     if (error.code == ErrorCode::kCancelled) {

@@ -87,13 +87,19 @@ void add_sweep_options(CLI::App& command, CalibrateCommand& o) {
   const auto list = [&](const char* name, auto& values, const char* help) {
     command.add_option(name, values, help)->delimiter(',')->capture_default_str();
   };
-  list("--methods", o.methods, "Sweep: methods, a list; those that learn take long");
+  list("--methods", o.methods,
+       "Sweep: methods, a list; those that learn take long; default: k-svd,eigen,kq-svd,fisher");
   list("--policies", o.policies, "Sweep: policies, a list");
   list("--controls", o.controls, "Sweep: full-rank caches, a list");
   list("--sweep-bits", o.sweep_bits, "Sweep: bits per element, a list");
-  command.add_option("-f,--file", o.judge,
-                     "Sweep: text to judge by; default: what of --text was not learned from");
-  command.add_option("--chunks", o.n_judge_chunks, "Sweep: contexts to judge by")
+  list("--bases", o.bases, "Sweep: basis files made before, as further methods or instead of them");
+  list("-f,--file", o.judges,
+       "Sweep: texts to judge by; default: what of --text was not learned from");
+  command
+      .add_option("--judge-context", o.n_judge_context,
+                  "Sweep: tokens of a context to judge by; default: --chunk")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--chunks", o.n_judge_chunks, "Sweep: contexts to judge by, of each text")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
 }
@@ -103,8 +109,9 @@ Status check_sweep(const CalibrateCommand& o) {
     return make_error(ErrorCode::kInvalidArgument, "-o",
                       "expected json, csv or svg with --sweep, found '" + o.out + "'");
   }
-  if (o.text.empty()) {
-    return make_error(ErrorCode::kInvalidArgument, "--sweep", "expected a --text, found none");
+  if (o.text.empty() && (!o.methods.empty() || o.judges.empty())) {
+    return make_error(ErrorCode::kInvalidArgument, "--sweep",
+                      "expected a --text to learn from or to judge by, found none");
   }
   for (const std::string& policy : o.policies) LK_RETURN_IF_ERROR(calib::find_policy(policy));
   for (const std::string& method : o.methods) LK_RETURN_IF_ERROR(calib::find_method(method));
@@ -131,6 +138,9 @@ Status complete_options(const models::ModelConfig& c, CalibrateCommand& o) {
   const int64_t n_elements = int64_t{2} * c.n_layers * c.n_kv_heads * c.head_dim;
   if (o.kv_bytes_per_token > 0) o.calibrate.bits = 8.0 * o.kv_bytes_per_token / double(n_elements);
   LK_RETURN_IF_ERROR(calib::find_policy(o.calibrate.policy));
+  if (o.sweep && o.methods.empty() && o.bases.empty()) {
+    o.methods = {"k-svd", "eigen", "kq-svd", "fisher"};
+  }
   if (o.sweep) LK_RETURN_IF_ERROR(check_sweep(o));
   o.calibrate.surfaces = true;
   if (o.budget.empty()) return {};

@@ -19,12 +19,14 @@ struct CalibrateCommand {
   bool resume = false;
   // The sweep's own.
   bool sweep = false;
-  std::vector<std::string> methods = {"k-svd", "eigen", "kq-svd", "fisher"};
+  std::vector<std::string> methods;  // none given, and no bases: the closed forms
   std::vector<std::string> policies = {"global"};
   std::vector<std::string> controls = {"f16", "q8_0h", "q4_0h"};
   std::vector<double> sweep_bits = {1.5, 2.0, 2.5, 3.0, 4.0};
-  std::string judge;  // text to judge by; empty: chunks of `text` that nothing was learned from
+  std::vector<std::string> bases;   // files calibrated before, as further methods
+  std::vector<std::string> judges;  // texts; empty: chunks of `text` that nothing was learned from
   int n_judge_chunks = 4;
+  int n_judge_context = 0;  // tokens of a chunk to judge by; 0: as many as of one to learn from
 };
 
 void add_calibrate_options(CLI::App& command, CalibrateCommand& options);

@@ -12,13 +12,14 @@ namespace lowkey::apps {
 struct SweepRow {
   std::string name;    // a method, or a control's cache
   std::string policy;  // empty for controls
+  std::string text;    // that judged
   double bits_per_element = 0, bytes_per_token = 0;
   double ppl = 0, ppl_change = 0, kld = 0, kld_stderr = 0;
   double predicted_kld = 0;  // of methods
 };
 
-/// Measures all methods at all budgets, and the controls, with the same tokens kept exact; prints
-/// rows in the format that -o names.
+/// Measures all methods and basis files at all budgets, and the controls, on every text and with
+/// the same tokens kept exact; prints rows in the format that -o names.
 Status run_sweep(const CalibrateCommand& options, const engine::Engine& engine,
                  const std::string& model_path);
 

@@ -1,5 +1,6 @@
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <map>
 
 #include "apps/calibrate/sweep.h"
@@ -13,15 +14,17 @@ std::string label_of(const SweepRow& row) {
   return row.policy.empty() ? row.name : row.name + ", " + row.policy;
 }
 
-/// One series per method and policy; controls are single marks with their names.
-LineChart chart_of(const std::vector<SweepRow>& rows, double SweepRow::*value, const char* title) {
+/// Of one text: one series per method and policy; controls are single marks with their names.
+LineChart chart_of(const std::vector<SweepRow>& rows, const std::string& text,
+                   double SweepRow::*value, const char* what) {
   LineChart chart;
-  chart.title = title;
+  chart.title = std::string(what) + ", " + text;
   chart.x_label = "KV bytes per token";
-  chart.y_label = title;
+  chart.y_label = what;
   chart.log_x = chart.log_y = true;
   std::map<std::string, Series> methods;
   for (const SweepRow& row : rows) {
+    if (row.text != text) continue;
     const std::pair<double, double> point = {row.bytes_per_token, row.*value};
     if (row.policy.empty()) {
       chart.series.push_back({row.name, {point}, false, true});
@@ -42,6 +45,7 @@ nlohmann::json sweep_json(const std::vector<SweepRow>& rows) {
   nlohmann::json out = nlohmann::json::array();
   for (const SweepRow& r : rows) {
     nlohmann::json row = {{"name", r.name},
+                          {"text", r.text},
                           {"bits_per_element", r.bits_per_element},
                           {"kv_bytes_per_token", r.bytes_per_token},
                           {"ppl", r.ppl},
@@ -56,20 +60,29 @@ nlohmann::json sweep_json(const std::vector<SweepRow>& rows) {
 
 std::string sweep_csv(const std::vector<SweepRow>& rows) {
   std::string out =
-      "name,policy,bits_per_element,kv_bytes_per_token,ppl,ppl_change,kld_mean,kld_mean_stderr,"
+      "name,policy,text,bits_per_element,kv_bytes_per_token,ppl,ppl_change,kld_mean,kld_mean_"
+      "stderr,"
       "predicted_kld\n";
   for (const SweepRow& r : rows) {
-    out +=
-        fmt::format("{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{}\n", r.name, r.policy,
-                    r.bits_per_element, r.bytes_per_token, r.ppl, r.ppl_change, r.kld, r.kld_stderr,
-                    r.policy.empty() ? std::string() : fmt::format("{:.6g}", r.predicted_kld));
+    out += fmt::format("{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{}\n", r.name, r.policy,
+                       r.text, r.bits_per_element, r.bytes_per_token, r.ppl, r.ppl_change, r.kld,
+                       r.kld_stderr,
+                       r.policy.empty() ? std::string() : fmt::format("{:.6g}", r.predicted_kld));
   }
   return out;
 }
 
 std::string sweep_svg(const std::vector<SweepRow>& rows) {
-  return to_svg({chart_of(rows, &SweepRow::kld, "mean KL divergence, nats"),
-                 chart_of(rows, &SweepRow::ppl, "perplexity")});
+  std::vector<std::string> texts;
+  for (const SweepRow& row : rows) {
+    if (std::ranges::find(texts, row.text) == texts.end()) texts.push_back(row.text);
+  }
+  std::vector<LineChart> charts;
+  for (const std::string& text : texts) {
+    charts.push_back(chart_of(rows, text, &SweepRow::kld, "mean KL divergence, nats"));
+    charts.push_back(chart_of(rows, text, &SweepRow::ppl, "perplexity"));
+  }
+  return to_svg(charts);
 }
 
 }  // namespace lowkey::apps

@@ -94,26 +94,53 @@ Result<std::vector<int32_t>> evaluation_tokens(const Options& o, const engine::E
                      });
 }
 
-Status measure_quality(const Options& o, const engine::Engine& engine,
-                       const std::vector<int32_t>& tokens, const engine::CacheSpec& cache,
-                       CompareRow& row) {
+/// All candidates side by side, against one run of the full cache: a row for each.
+Result<std::vector<CompareRow>> measure_quality(const Options& o, const engine::Engine& engine,
+                                                const std::vector<int32_t>& tokens,
+                                                const std::vector<Candidate>& candidates,
+                                                Progress& progress) {
   engine::PerplexityOptions options;
-  options.cache = cache;
   options.n_context = o.common.n_context;
   options.n_chunks = o.n_chunks;
   options.n_batch = o.common.low_memory ? 64 : 512;
   LK_ASSIGN(options.baseline, engine::parse_cache_type("f32"));
-  options.progress = [](int, int, double) { return !stop_requested(); };
-  LK_ASSIGN(const engine::PerplexityResult result, engine::perplexity(engine, tokens, options));
-  row.ppl = result.ppl;
-  row.ppl_change = result.ppl / result.divergence->baseline_ppl - 1.0;
-  row.kld_mean = result.divergence->mean;
-  row.same_top = result.divergence->same_top;
-  row.kv_bytes_total = result.kv_bytes_total;
-  LK_ASSIGN(const engine::KvCache probe,
-            engine::KvCache::create(engine.config(), cache, o.common.n_context, 1));
-  row.kv_bytes_per_token = probe.layout().coded_bytes_per_token;
-  row.bits_per_element = probe.layout().bits_per_element();
+  options.progress = [&](int done, int total, double) {
+    if (!o.common.quiet) progress.update(done, total);
+    return !stop_requested();
+  };
+  std::vector<engine::CacheSpec> caches;
+  for (const Candidate& candidate : candidates) caches.push_back(candidate.cache);
+  LK_ASSIGN(const auto results, engine::perplexities(engine, tokens, options, caches));
+  std::vector<CompareRow> rows(candidates.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const engine::Divergence& divergence = *results[i].divergence;
+    rows[i].name = candidates[i].name;
+    rows[i].ppl = results[i].ppl;
+    rows[i].ppl_change = results[i].ppl / divergence.baseline_ppl - 1.0;
+    rows[i].kld_mean = divergence.mean;
+    rows[i].same_top = divergence.same_top;
+    rows[i].kv_bytes_total = results[i].kv_bytes_total;
+    LK_ASSIGN(const engine::KvCache probe,
+              engine::KvCache::create(engine.config(), caches[i], o.common.n_context, 1));
+    rows[i].kv_bytes_per_token = probe.layout().coded_bytes_per_token;
+    rows[i].bits_per_element = probe.layout().bits_per_element();
+  }
+  return rows;
+}
+
+Status measure_speed(const Options& o, const engine::Engine& engine,
+                     const std::vector<Candidate>& candidates, std::vector<CompareRow>& rows) {
+  Progress progress("timing", "runs");
+  const auto n_timed = std::ranges::count_if(candidates, &Candidate::timed);
+  int64_t done = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (const int64_t depth : candidates[i].timed ? o.depths : std::vector<int64_t>{}) {
+      LK_ASSIGN(const BenchRecord record, measure(engine, candidates[i].cache, {0, o.n_gen, depth},
+                                                  o.common.low_memory ? 64 : 512, 3));
+      rows[i].tokens_per_second.push_back({depth, median(samples_ts(record))});
+      if (!o.common.quiet) progress.update(++done, n_timed * int64_t(o.depths.size()));
+    }
+  }
   return {};
 }
 
@@ -128,26 +155,12 @@ Status run(Options o) {
     LK_ASSIGN(tokens, evaluation_tokens(o, *engine, model_path, writing));
   }
   LK_ASSIGN(const std::vector<Candidate> candidates, candidates_of(o, *engine));
-  Progress progress("comparing", "steps");
-  int64_t n_steps = 0, done = 0;
-  for (const Candidate& c : candidates) n_steps += 1 + (c.timed ? int64_t(o.depths.size()) : 0);
-  const auto step = [&] {
-    if (!o.common.quiet) progress.update(++done, n_steps);
-  };
   std::vector<CompareRow> rows;
-  for (const Candidate& candidate : candidates) {
-    CompareRow row;
-    row.name = candidate.name;
-    LK_RETURN_IF_ERROR(measure_quality(o, *engine, tokens, candidate.cache, row));
-    step();
-    for (const int64_t depth : candidate.timed ? o.depths : std::vector<int64_t>{}) {
-      LK_ASSIGN(const BenchRecord record, measure(*engine, candidate.cache, {0, o.n_gen, depth},
-                                                  o.common.low_memory ? 64 : 512, 3));
-      row.tokens_per_second.push_back({depth, median(samples_ts(record))});
-      step();
-    }
-    rows.push_back(std::move(row));
+  {
+    Progress comparing("comparing", "chunks");
+    LK_ASSIGN(rows, measure_quality(o, *engine, tokens, candidates, comparing));
   }
+  LK_RETURN_IF_ERROR(measure_speed(o, *engine, candidates, rows));
   if (!o.svg.empty()) LK_RETURN_IF_ERROR(write_file_atomically(o.svg, compare_svg(rows)));
   if (o.format == "svg") {
     std::cout << compare_svg(rows);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 
@@ -27,17 +28,27 @@ class Epochs {
  public:
   Epochs(const LearnOptions& options, int64_t total, int64_t done)
       : o_(options), done_(done), total_(total) {}
-  bool done(int64_t n) {
+  /// `loss`: what `layer` has now.
+  bool done(int layer, int64_t n, double loss) {
     const std::lock_guard lock(mutex_);
     done_ += n;
+    losses_[layer] = loss;
+    if (o_.on_loss) o_.on_loss(mean_loss());
     if (o_.progress && !stopped_) stopped_ = !o_.progress("learning", done_, total_);
     return !stopped_;
   }
   bool stopped() const { return stopped_; }
 
  private:
+  double mean_loss() const {
+    double sum = 0;
+    for (const auto& [layer, loss] : losses_) sum += loss;
+    return sum / double(losses_.size());
+  }
+
   const LearnOptions& o_;
   std::mutex mutex_;
+  std::map<int, double> losses_;
   int64_t done_, total_;
   std::atomic<bool> stopped_ = false;
 };
@@ -65,11 +76,11 @@ class Learner {
     std::vector<LayerWidths> plans;
     for (const auto& plan : o_.plans) plans.push_back(widths_of(plan.layers[size_t(l)]));
     DescentOptions options = descent_options(o_, l);
-    options.progress = [&](int, double) { return epochs.done(1); };
+    options.progress = [&](int, double now) { return epochs.done(l, 1, now); };
     const auto steps =
         make_steps(loss, options, network_input(sample.mean, sample.variance), bases);
     const DescentReport report = descend(loss, plans, options, *steps, bases);
-    epochs.done(options.n_epochs - report.epochs);
+    epochs.done(l, options.n_epochs - report.epochs, report.loss);
     to_file(bases, problems, layer);
     if (o_.learning == Learning::kStiefel) share_importance(layer.k);
     return report;

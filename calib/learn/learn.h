@@ -25,6 +25,9 @@ struct LearnOptions {
   Checkpoint checkpoint;  // each layer is kept as "learned-LAYER" when it is done
   /// Stage, units done, units in all; false stops.
   std::function<bool(const char* stage, int64_t done, int64_t total)> progress;
+  /// Bases that are learned: their loss on texts held back, relative to the start's;
+  /// mean over the layers that have one.
+  std::function<void(double loss)> on_loss;
 };
 
 /// Mean over layers of the loss relative to the start's, on texts held back.

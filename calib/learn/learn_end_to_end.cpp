@@ -21,7 +21,8 @@ ModelDescentOptions descent_options(const LearnOptions& o) {
   out.seed = o.seed * 1000003 + 1;
   out.n_threads = o.n_threads;
   if (o.progress) {
-    out.progress = [&o](int64_t done, int64_t total, double) {
+    out.progress = [&o](int64_t done, int64_t total, double loss) {
+      if (o.on_loss) o.on_loss(loss);
       return o.progress("learning end to end", done, total);
     };
   }

@@ -12,20 +12,22 @@
 namespace lowkey::engine {
 
 struct PerplexityOptions {
-  CacheSpec cache;
+  CacheSpec cache;          // for perplexity()
   int64_t n_context = 512;  // tokens per chunk; positions from n_context / 2 on are scored
   int n_chunks = 0;         // 0: as many as the text gives
   int n_batch = 512;
   std::optional<int32_t> bos;         // put at the start of each chunk, if the model wants one
   std::optional<CacheSpec> baseline;  // set: also measure the divergence from this cache
   Precision baseline_precision = Precision::kDefault;
-  /// Given the chosen cache's logits [n, n_vocab] of all scored positions in order; an error stops.
+  /// Given the (first) cache's logits [n, n_vocab] of all scored positions in order; an error
+  /// stops.
   std::function<Status(MatrixView<const float>)> on_logits;
-  /// After each chunk: chunks done, chunks in all, perplexity so far; false stops.
+  /// After each chunk: chunks done, chunks in all, the (first) cache's perplexity so far; false
+  /// stops.
   std::function<bool(int done, int total, double ppl)> progress;
 };
 
-/// Divergence of the chosen cache's next-token distribution from the baseline's, over positions.
+/// Divergence of a cache's next-token distribution from the baseline's, over positions.
 struct Divergence {
   double mean = 0, median = 0, p99 = 0, p999 = 0;  // KL divergence, nats
   double mean_stderr = 0;
@@ -45,11 +47,18 @@ struct PerplexityResult {
   int64_t kv_bytes_total = 0;     // at the end of a chunk
   double kv_bytes_per_token = 0;  // then, mean over chunks; without sinks and window
   int64_t n_outliers = 0;  // over layers, KV heads and chunks: kept exact because of their gain
-  double seconds = 0;
+  double seconds = 0;      // of all caches that ran together
 };
 
 Result<PerplexityResult> perplexity(const Engine& engine, std::span<const int32_t> tokens,
                                     const PerplexityOptions& options);
+
+/// The same of several caches, against one baseline that runs once for all of them: results in the
+/// order of `caches`, each what perplexity() gives.
+Result<std::vector<PerplexityResult>> perplexities(const Engine& engine,
+                                                   std::span<const int32_t> tokens,
+                                                   const PerplexityOptions& options,
+                                                   std::span<const CacheSpec> caches);
 
 /// Perplexity and its standard error of some negative log-likelihoods.
 struct PerplexityEstimate {

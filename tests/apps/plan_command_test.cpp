@@ -1,6 +1,7 @@
 // Policies, budgets, `plan` and `--sweep` as scripts use them, on a tiny model.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -22,16 +23,19 @@ class PlanCommandTest : public ::testing::Test {
     lowkey::testing::TinySpec spec;
     spec.head_dim = 32;
     model_ = folder_->write("tiny.gguf", lowkey::testing::tiny_gguf(spec));
-    std::mt19937_64 random(3);
-    std::string text;
-    for (int i = 0; i < 2000; ++i) text += char('a' + random() % 26);
-    text_ = folder_->write("text.txt", text);
+    text_ = folder_->write("text.txt", random_letters(2000, 3));
     basis_ = folder_->path("tiny.lkb");
     const Outcome made = lowkey(calibrate() + Words{"--bits", "3", "-o", basis_});
     ASSERT_EQ(made.code, 0) << made.err;
   }
   static void TearDownTestSuite() { folder_.reset(); }
 
+  static std::string random_letters(int n, uint64_t seed) {
+    std::mt19937_64 random(seed);
+    std::string text;
+    for (int i = 0; i < n; ++i) text += char('a' + random() % 26);
+    return text;
+  }
   static Words calibrate() {
     return {"calibrate", "-m", model_, "--text", text_, "-t",       "1",
             "--chunk",   "64", "-c",   "256",    "-q",  "--tokens", "512"};
@@ -149,6 +153,52 @@ TEST_F(PlanCommandTest, SweepsMeasureMethodsAndControls) {
   const Outcome wrong = lowkey(sweep + Words{"-o", "front.lkb"});
   EXPECT_EQ(wrong.code, 2);
   EXPECT_NE(wrong.err.find("json, csv or svg with --sweep, found 'front.lkb'"), std::string::npos);
+}
+
+TEST_F(PlanCommandTest, SweepsTakeBasisFilesAndSeveralTexts) {
+  const std::string other = folder_->write("other.txt", random_letters(1000, 4));
+  const Words sweep = {"calibrate",
+                       "-m",
+                       model_,
+                       "--sweep",
+                       "--bases",
+                       basis_,
+                       "-f",
+                       text_,
+                       other,
+                       "-q",
+                       "--policies",
+                       "v1,global",
+                       "--chunks",
+                       "2",
+                       "--judge-context",
+                       "96",
+                       "--controls",
+                       "q4_0h",
+                       "--sweep-bits",
+                       "2",
+                       "-t",
+                       "1"};
+  const Outcome outcome = lowkey(sweep + Words{"-o", "json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json rows = json::parse(outcome.out);
+  ASSERT_EQ(rows.size(), 2u * 3);
+  const std::string first = std::filesystem::path(text_).filename();
+  EXPECT_EQ(rows[2]["text"], first);
+  EXPECT_EQ(rows[4]["text"], "other.txt");
+  EXPECT_EQ(rows[2]["name"], std::filesystem::path(basis_).stem().string());
+  EXPECT_EQ(rows[3]["policy"], "global");
+  EXPECT_NE(rows[2]["ppl"], rows[4]["ppl"]);
+  // The same as `perplexity` says of the same file, budget and text.
+  const Outcome alone =
+      lowkey({"perplexity", "-m", model_, "-f", other, "-b", basis_, "--bits", "2", "--chunks", "2",
+              "-c", "96", "--kld", "-t", "1", "-o", "json"});
+  ASSERT_EQ(alone.code, 0) << alone.err;
+  EXPECT_NEAR(json::parse(alone.out)["kld_mean"].get<double>(), rows[5]["kld_mean"].get<double>(),
+              1e-9);
+  const Outcome nothing = lowkey({"calibrate", "-m", model_, "--sweep", "--bases", basis_});
+  EXPECT_EQ(nothing.code, 2);
+  EXPECT_NE(nothing.err.find("expected a --text"), std::string::npos) << nothing.err;
 }
 
 }  // namespace

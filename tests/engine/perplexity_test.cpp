@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
 #include "engine/eval/compare_rows.h"
 #include "tests/support/tiny_engine.h"
@@ -75,6 +76,38 @@ TEST_F(PerplexityTest, EqualsItsDefinition) {
   ASSERT_EQ(running.size(), 2u);
   EXPECT_EQ(running.back(), result->ppl);
   EXPECT_FALSE(result->divergence);
+}
+
+TEST_F(PerplexityTest, CachesSideBySideGiveWhatEachGivesAlone) {
+  const auto tokens = random_tokens(250, kVocab, 8);
+  PerplexityOptions o = options("f16");
+  o.baseline = cache_spec("f32");
+  const std::vector<CacheSpec> caches = {cache_spec("q4_0h"), cache_spec("f16")};
+  std::vector<float> given;
+  o.on_logits = [&](MatrixView<const float> rows) {
+    given.insert(given.end(), rows.data, rows.data + rows.rows * rows.cols);
+    return Status();
+  };
+  const auto together = perplexities(*engine_, tokens, o, caches);
+  ASSERT_TRUE(together.ok()) << together.error().message();
+  ASSERT_EQ(together->size(), 2u);
+  const std::vector<float> of_the_first = std::exchange(given, {});
+  for (size_t i = 0; i < caches.size(); ++i) {
+    o.cache = caches[i];
+    const auto alone = perplexity(*engine_, tokens, o);
+    ASSERT_TRUE(alone.ok()) << alone.error().message();
+    const PerplexityResult& both = (*together)[i];
+    EXPECT_EQ(both.nll, alone->nll) << i;
+    EXPECT_EQ(both.divergence->mean, alone->divergence->mean) << i;
+    EXPECT_EQ(both.divergence->same_top, alone->divergence->same_top) << i;
+    EXPECT_EQ(both.divergence->baseline_ppl, alone->divergence->baseline_ppl) << i;
+    EXPECT_EQ(both.kv_bytes_total, alone->kv_bytes_total) << i;
+    EXPECT_EQ(both.kv_bytes_per_token, alone->kv_bytes_per_token) << i;
+    if (i == 0) {
+      EXPECT_EQ(given, of_the_first);
+    }
+  }
+  EXPECT_GT((*together)[0].divergence->mean, (*together)[1].divergence->mean);
 }
 
 TEST_F(PerplexityTest, ACacheDoesNotDivergeFromItself) {

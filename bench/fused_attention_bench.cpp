@@ -19,7 +19,12 @@ namespace {
 
 constexpr int64_t kSplit = 1024;  // tokens of one task, as the engine cuts a long sequence
 
-const models::RopeConfig kRope = {.theta = 1e5f, .n_rot = kHeadSize};
+models::RopeConfig rope_config() {
+  models::RopeConfig rope;
+  rope.theta = 1e5f;
+  rope.n_rot = kHeadSize;
+  return rope;
+}
 
 class Step {
  public:
@@ -28,8 +33,8 @@ class Step {
         n_runs_(n_layers * kHeads),
         set_(simd::select_kernel_set("").value()),
         cache_(fill_cache(*set_, layer_, n_tokens / simd::kTileTokens * n_runs_)),
-        rope_(kRope),
-        table_(engine::ChunkTable::create(engine::rope_frequencies(kRope)).value()) {
+        rope_(rope_config()),
+        table_(engine::ChunkTable::create(engine::rope_frequencies(rope_config())).value()) {
     rope_.reserve(n_tokens);
     std::mt19937 random(2);
     std::normal_distribution<float> normal(0, 0.5f);

@@ -70,8 +70,8 @@ Result<double> Probe::divergence(int layer, engine::RowCodec codec) const {
   for (int64_t first = 0; first < n; first += kLogitRows) {
     const Range part{first, std::min(first + kLogitRows, n)};
     logits(session, hidden.data(), part, coded.data());
-    engine_->context().team->parallel_for(part.size(), 1, [&](Range rows, int) {
-      for (int64_t i = rows.begin; i < rows.end; ++i) {
+    engine_->context().team->parallel_for(part.size(), 1, [&](Range of_part, int) {
+      for (int64_t i = of_part.begin; i < of_part.end; ++i) {
         kld[size_t(first + i)] = row_divergence(first + i, coded.data() + i * n_vocab());
       }
     });

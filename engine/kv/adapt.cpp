@@ -115,9 +115,10 @@ int64_t LayerVersion::bytes() const {
   return bytes;
 }
 
-void LayerVersion::enter(const Context& context, MatrixView<float> k, MatrixView<float> v) const {
-  enter_side(context, this->k, k);
-  enter_side(context, this->v, v);
+void LayerVersion::enter(const Context& context, MatrixView<float> keys,
+                         MatrixView<float> values) const {
+  enter_side(context, k, keys);
+  enter_side(context, v, values);
 }
 
 void LayerVersions::Sums::clear() {

@@ -103,17 +103,19 @@ class KvCache {
     Range rows;              // which of them
   };
   void add_layer(const models::ModelConfig& config, int layer);
-  /// Codes rows and keeps their outliers.
-  void write_codes(const Context& context, int layer, const RopeTable& rope, const Rows& block);
+  /// Codes rows and keeps their outliers. Where the means of keys turn, coded_rows_ begins with
+  /// what they come to in the cache's space.
+  void write_codes(const Context& context, int layer, const Rows& block);
+  bool mean_turns() const { return latent_space_ && latent_space_->mean_turns(); }
   /// Codes latents of an adapted layer, stretch by stretch.
   void encode_versions(const Context& context, int layer, const Rows& block);
   void keep_outliers(const Context& context, int layer, const Rows& block);
   /// Whether codes are made of something else than what exact copies hold.
-  bool changes_codes() const {
-    return spec_.codec || spec_.adapt.every > 0 || (latent_space_ && latent_space_->mean_turns());
-  }
+  bool changes_codes() const { return spec_.codec || spec_.adapt.every > 0 || mean_turns(); }
   /// A copy of `rows` in coded_rows_, at `offset`.
   MatrixView<float> copy_rows(MatrixView<float> rows, int64_t offset);
+  /// Keys without the shift that coded_rows_ begins with, in its place.
+  MatrixView<float> less_shift(MatrixView<float> k);
   void encode(const Context& context, const Source& source, TileStore& store, const Rows& block);
   /// Last tokens whose exact copies outlive a block: the window and a tile more to go back by.
   int64_t n_retained() const;

@@ -14,11 +14,22 @@ MatrixView<float> KvCache::copy_rows(MatrixView<float> rows, int64_t offset) {
   return copy;
 }
 
+MatrixView<float> KvCache::less_shift(MatrixView<float> k) {
+  const auto coded = matrix(coded_rows_.data(), k.rows, k.cols);
+  for (int64_t i = 0; i < k.rows; ++i) {
+    for (int64_t c = 0; c < k.cols; ++c) coded.row(i)[c] = k.row(i)[c] - coded.row(i)[c];
+  }
+  return coded;
+}
+
 void KvCache::write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
                     MatrixView<float> v) {
-  if (space_) {
-    space_->keys(context, layer, k);
-    space_->values(context, layer, v);
+  if (mean_turns() && !is_exact_) {
+    const auto phases = matrix<const float>(rope.row(n_tokens_), k.rows, rope.n_rot());
+    latent_space_->enter(context, layer, phases, {k, v},
+                         matrix(coded_rows_.data(), k.rows, k.cols));
+  } else if (space_) {
+    space_->enter(context, layer, k, v);
   }
   const Source exact{nullptr, exact_type_, nullptr, 0};
   Layer& stores = layers_[size_t(layer)];
@@ -29,20 +40,19 @@ void KvCache::write(const Context& context, int layer, const RopeTable& rope, Ma
   if (is_exact_) {
     encode(context, exact, stores.full, block);
   } else {
-    write_codes(context, layer, rope, block);
+    write_codes(context, layer, block);
   }
 }
 
-void KvCache::write_codes(const Context& context, int layer, const RopeTable& rope,
-                          const Rows& block) {
+void KvCache::write_codes(const Context& context, int layer, const Rows& block) {
   MatrixView<float> k = block.k, v = block.v;
-  if (changes_codes()) k = copy_rows(k, 0);
+  if (mean_turns()) {
+    k = less_shift(k);
+  } else if (changes_codes()) {
+    k = copy_rows(k, 0);
+  }
   if (spec_.codec || spec_.adapt.every > 0) v = copy_rows(v, k.rows * k.cols);
   if (spec_.codec) spec_.codec(layer, block.first, k, v);
-  if (latent_space_ && latent_space_->mean_turns()) {
-    latent_space_->leave_mean(context, layer,
-                              matrix<const float>(rope.row(block.first), k.rows, rope.n_rot()), k);
-  }
   Layer& stores = layers_[size_t(layer)];
   if (stores.versions.enabled()) {
     encode_versions(context, layer, {k, v, block.first, block.rows});
@@ -123,7 +133,11 @@ Status KvCache::code_all(const Context& context, const RopeTable& rope) {
       const Rows block{
           matrix(rows.data(), n, width), matrix(rows.data() + n * width, n, width), first, {0, n}};
       read_exact(layer.full, exact_type_, first, block.k, block.v, head_dim_);
-      write_codes(context, l, rope, block);
+      if (mean_turns()) {
+        latent_space_->shift(context, l, matrix<const float>(rope.row(first), n, rope.n_rot()),
+                             matrix(coded_rows_.data(), n, width));
+      }
+      write_codes(context, l, block);
     }
     layer.full.truncate(0);
   }

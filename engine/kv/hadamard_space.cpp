@@ -8,8 +8,10 @@ class HadamardSpace : public KvSpace {
  public:
   explicit HadamardSpace(int head_dim) : d_(head_dim) {}
   // The matrix is symmetric and orthonormal: the same product leads in and out.
-  void keys(const Context& c, int, MatrixView<float> k) const override { turn(c, k); }
-  void values(const Context& c, int, MatrixView<float> v) const override { turn(c, v); }
+  void enter(const Context& c, int, MatrixView<float> k, MatrixView<float> v) const override {
+    turn(c, k);
+    turn(c, v);
+  }
   void queries(const Context& c, int, MatrixView<float> q) const override { turn(c, q); }
   void outputs(const Context& c, int, MatrixView<float> o) const override { turn(c, o); }
 

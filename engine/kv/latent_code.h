@@ -22,8 +22,6 @@ struct LatentSideCode {
   std::vector<float> decoder;    // [d, d]: D row by row
   std::vector<float> decoder_t;  // [d, d]: D column by column
   std::vector<float> mean;       // [d]
-  // [n_rot + 1, d], of keys whose mean turns: E R_n mu = [phase_n, 1] turned
-  std::vector<float> turned;
   std::vector<uint8_t> widths;   // of groups of 4 stored coordinates
   std::vector<float> steps;      // of stored coordinates
   std::vector<float> variances;  // [d] of z, which adaptation starts from; empty: unknown

@@ -6,8 +6,10 @@ namespace lowkey::engine {
 
 namespace {
 
-// Below so many multiply-adds a fork and join of the threads costs more than it saves.
-constexpr int64_t kSerialProducts = 65536;
+// Below so many multiply-adds a fork and join of the threads costs more than it saves. The matrices
+// come from memory at decode: two threads fetch them faster than one.
+constexpr int64_t kSerialProducts = 8192;
+constexpr int64_t kRows = 32;  // rows of a head that are one task
 
 int group_of(const LatentCode& code, MatrixView<const float> x) {
   return int(x.cols) / (code.n_kv_heads * code.head_dim);
@@ -17,12 +19,35 @@ simd::LatentEncoder through(const std::vector<float>& matrix, int d) {
   return {d, d, d, matrix.data(), nullptr};
 }
 
+MatrixView<const float> read(const MatrixView<float>& m) {
+  return {m.data, m.rows, m.cols, m.stride};
+}
+
+/// Columns of one head, of some rows; no rows of nothing.
+template <class T>
+MatrixView<T> of_head(const MatrixView<T>& m, Range rows, int head, int d) {
+  if (m.rows == 0) return m;
+  return {m.row(rows.begin) + int64_t{head} * d, rows.size(), d, m.stride};
+}
+
+void copy_rows(MatrixView<const float> from, MatrixView<float> to) {
+  for (int64_t i = 0; i < from.rows; ++i) std::copy_n(from.row(i), from.cols, to.row(i));
+}
+
+void project_in_place(const Context& context, const simd::LatentEncoder& encoder,
+                      MatrixView<float> x) {
+  thread_local std::vector<float> projected;
+  projected.resize(size_t(x.rows * x.cols));
+  const auto out = matrix(projected.data(), x.rows, x.cols);
+  context.kernels->latent_project(encoder, read(x), out);
+  copy_rows(read(out), x);
+}
+
 /// x_h = M_(h / group) x_h for every head of every row; matrix_of(kv_head) -> LatentEncoder. Heads
 /// of a group lie side by side: one row, they pass through their matrix together.
 template <class MatrixOf>
 void map_heads(const Context& context, const LatentCode& code, MatrixView<float> x,
                MatrixOf matrix_of) {
-  constexpr int64_t kRows = 32;
   const MatrixView<const float> rows{x.data, x.rows, x.cols, x.stride};
   const int d = code.head_dim, group = group_of(code, rows);
   const bool together = x.rows == 1;
@@ -30,17 +55,13 @@ void map_heads(const Context& context, const LatentCode& code, MatrixView<float>
   const int64_t products = std::min(kRows, x.rows) * d * d * (together ? group : 1);
   const int64_t grain = std::max<int64_t>(1, kSerialProducts / products);
   context.team->parallel_for(ceil_div(x.rows, kRows) * n_pieces, grain, [&](Range pieces, int) {
-    thread_local std::vector<float> mapped;
-    mapped.resize(size_t(std::max<int64_t>(kRows, group) * d));
     for (int64_t p = pieces.begin; p < pieces.end; ++p) {
       const int piece = int(p % n_pieces);
       const int64_t first = p / n_pieces * kRows;
       const int64_t n = together ? group : std::min(kRows, x.rows - first);
       const int64_t stride = together ? d : x.stride;
       float* at = x.row(first) + piece * (together ? group * d : d);
-      context.kernels->latent_project(matrix_of(together ? piece : piece / group),
-                                      {at, n, d, stride}, matrix(mapped.data(), n, d));
-      for (int64_t i = 0; i < n; ++i) std::copy_n(mapped.data() + i * d, d, at + i * stride);
+      project_in_place(context, matrix_of(together ? piece : piece / group), {at, n, d, stride});
     }
   });
 }
@@ -50,21 +71,85 @@ void map_heads(const Context& context, const LatentCode& code, MatrixView<float>
 LatentSpace::LatentSpace(std::shared_ptr<const LatentCode> code, const models::RopeConfig& rope)
     : code_(std::move(code)), n_rot_(rope.n_rot), neighbours_(rope.neighbours) {}
 
-void LatentSpace::keys(const Context& context, int layer, MatrixView<float> k) const {
-  map_heads(context, *code_, k, [&](int head) {
-    const LatentSideCode& side = code_->k[code_->index(layer, head)];
-    simd::LatentEncoder encoder = through(side.encoder_t, side.d);
-    if (!mean_turns()) encoder.mean = side.mean.data();
-    return encoder;
+void LatentSpace::enter(const Context& context, int layer, MatrixView<float> k,
+                        MatrixView<float> v) const {
+  enter(context, layer, {}, {k, v}, {});
+}
+
+void LatentSpace::enter(const Context& context, int layer, MatrixView<const float> phases,
+                        const Rows& rows, MatrixView<float> shift) const {
+  const int n_heads = code_->n_kv_heads, d = code_->head_dim;
+  const int64_t n = rows.k.rows, products = std::min(kRows, n) * d * d;
+  const int64_t n_pieces = ceil_div(n, kRows) * 2 * n_heads;
+  const int64_t grain = std::max<int64_t>(1, kSerialProducts / products);
+  context.team->parallel_for(n_pieces, grain, [&](Range pieces, int) {
+    for (int64_t p = pieces.begin; p < pieces.end; ++p) {
+      // Heads of keys and of values in turns: keys may be twice the work.
+      const int head = int(p / 2 % n_heads);
+      const int64_t first = p / (2 * n_heads) * kRows;
+      const Range part{first, std::min(first + kRows, n)};
+      const size_t side = code_->index(layer, head);
+      if (p % 2 == 1) {
+        enter_values(context, side, of_head(rows.v, part, head, d));
+      } else if (shift.rows == 0) {
+        enter_keys(context, side, of_head(rows.k, part, head, d));
+      } else {
+        const MatrixView<const float> own{phases.row(part.begin), part.size(), phases.cols,
+                                          phases.stride};
+        enter_keys(context, side, own, of_head(rows.k, part, head, d),
+                   of_head(shift, part, head, d));
+      }
+    }
   });
 }
 
-void LatentSpace::values(const Context& context, int layer, MatrixView<float> v) const {
-  map_heads(context, *code_, v, [&](int head) {
-    const LatentSideCode& side = code_->v[code_->index(layer, head)];
-    simd::LatentEncoder encoder = through(side.encoder_t, side.d);
-    encoder.mean = side.mean.data();
-    return encoder;
+void LatentSpace::enter_keys(const Context& context, size_t side, MatrixView<float> k) const {
+  simd::LatentEncoder encoder = through(code_->k[side].encoder_t, code_->head_dim);
+  if (!mean_turns()) encoder.mean = code_->k[side].mean.data();
+  project_in_place(context, encoder, k);
+}
+
+void LatentSpace::enter_values(const Context& context, size_t side, MatrixView<float> v) const {
+  simd::LatentEncoder encoder = through(code_->v[side].encoder_t, code_->head_dim);
+  encoder.mean = code_->v[side].mean.data();
+  project_in_place(context, encoder, v);
+}
+
+/// Keys and their means through one reading of E.
+void LatentSpace::enter_keys(const Context& context, size_t side, MatrixView<const float> phases,
+                             MatrixView<float> k, MatrixView<float> shift) const {
+  thread_local std::vector<float> both;
+  const int64_t n = k.rows, d = k.cols;
+  both.resize(size_t(2 * n * d));
+  const auto keys = matrix(both.data(), n, d), means = matrix(both.data() + n * d, n, d);
+  copy_rows(read(k), keys);
+  turned_means(context, side, phases, means);
+  project_in_place(context, through(code_->k[side].encoder_t, code_->head_dim),
+                   matrix(both.data(), 2 * n, d));
+  copy_rows(read(keys), k);
+  copy_rows(read(means), shift);
+}
+
+void LatentSpace::turned_means(const Context& context, size_t side, MatrixView<const float> phases,
+                               MatrixView<float> out) const {
+  const int d = code_->head_dim;
+  for (int64_t i = 0; i < out.rows; ++i) {
+    std::copy_n(code_->k[side].mean.data(), d, out.row(i));
+    context.kernels->rope(out.row(i), 1, d, phases.row(i), n_rot_, neighbours_);
+  }
+}
+
+void LatentSpace::shift(const Context& context, int layer, MatrixView<const float> phases,
+                        MatrixView<float> out) const {
+  const int d = code_->head_dim;
+  context.team->parallel_for(out.rows, 16, [&](Range rows, int) {
+    for (int h = 0; h < code_->n_kv_heads; ++h) {
+      const size_t side = code_->index(layer, h);
+      const MatrixView<float> own = of_head(out, rows, h, d);
+      turned_means(context, side, {phases.row(rows.begin), rows.size(), phases.cols, phases.stride},
+                   own);
+      project_in_place(context, through(code_->k[side].encoder_t, d), own);
+    }
   });
 }
 
@@ -84,27 +169,6 @@ void LatentSpace::outputs(const Context& context, int layer, MatrixView<float> o
       for (int h = 0; h < code_->n_kv_heads * group; ++h) {
         const LatentSideCode& side = code_->v[code_->index(layer, h / group)];
         context.kernels->add(o.row(i) + h * d, side.mean.data(), d);
-      }
-    }
-  });
-}
-
-void LatentSpace::leave_mean(const Context& context, int layer, MatrixView<const float> phases,
-                             MatrixView<float> z) const {
-  const int d = code_->head_dim;
-  context.team->parallel_for(z.rows, 16, [&](Range rows, int) {
-    thread_local std::vector<float> turned;
-    turned.resize(size_t(rows.size() * d));
-    const auto shift = matrix(turned.data(), rows.size(), d);
-    for (int h = 0; h < code_->n_kv_heads; ++h) {
-      const std::vector<float>& table = code_->k[code_->index(layer, h)].turned;
-      const float* still = table.data() + n_rot_ * d;
-      context.kernels->latent_project(
-          {n_rot_, d, d, table.data(), nullptr},
-          {phases.row(rows.begin), rows.size(), phases.cols, phases.stride}, shift);
-      for (int64_t i = 0; i < rows.size(); ++i) {
-        float* row = z.row(rows.begin + i) + h * d;
-        for (int c = 0; c < d; ++c) row[c] -= shift.row(i)[c] + still[c];
       }
     }
   });

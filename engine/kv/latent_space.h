@@ -18,23 +18,37 @@ class LatentSpace : public KvSpace {
  public:
   LatentSpace(std::shared_ptr<const LatentCode> code, const models::RopeConfig& rope);
 
-  void keys(const Context& context, int layer, MatrixView<float> k) const override;
-  void values(const Context& context, int layer, MatrixView<float> v) const override;
+  void enter(const Context& context, int layer, MatrixView<float> k,
+             MatrixView<float> v) const override;
   void queries(const Context& context, int layer, MatrixView<float> q) const override;
   void outputs(const Context& context, int layer, MatrixView<float> o) const override;
 
+  struct Rows {
+    MatrixView<float> k, v;
+  };
   bool mean_turns() const { return code_->phases != nullptr; }
   /// Floats per query and head of mean_weights().
   int n_weights() const { return n_rot_ + 1; }
-  /// Takes the turned mean from full latents of keys, z -= E R_n mu, as their codes want it.
-  /// phases [n, n_rot] of the rows' positions.
-  void leave_mean(const Context& context, int layer, MatrixView<const float> phases,
-                  MatrixView<float> z) const;
+  /// enter() that also gives what the codes of keys do without: shift = E R_n mu, by the same
+  /// reading of E. phases [n, n_rot] of the rows' positions.
+  void enter(const Context& context, int layer, MatrixView<const float> phases, const Rows& rows,
+             MatrixView<float> shift) const;
+  /// The shift alone.
+  void shift(const Context& context, int layer, MatrixView<const float> phases,
+             MatrixView<float> out) const;
   /// w with q^T R_n mu = w^T [phase_n, 1], of raw queries q [n, n_heads * d]:
   /// weights [n, n_heads * n_weights()].
   void mean_weights(int layer, MatrixView<const float> q, MatrixView<float> weights) const;
 
  private:
+  void enter_keys(const Context& context, size_t side, MatrixView<float> k) const;
+  void enter_keys(const Context& context, size_t side, MatrixView<const float> phases,
+                  MatrixView<float> k, MatrixView<float> shift) const;
+  void enter_values(const Context& context, size_t side, MatrixView<float> v) const;
+  /// R_n mu of a head, for every row of phases; out [rows, d].
+  void turned_means(const Context& context, size_t side, MatrixView<const float> phases,
+                    MatrixView<float> out) const;
+
   std::shared_ptr<const LatentCode> code_;
   int n_rot_ = 0;
   bool neighbours_ = false;

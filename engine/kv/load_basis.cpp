@@ -34,25 +34,6 @@ Result<LatentSideCode> side_code(const models::HeadBasis& head) {
   return code;
 }
 
-/// Rows i and half + i: E applied to what cos and sin of pair i multiply in R_n mu; the last row: E
-/// applied to the coordinates that do not turn.
-std::vector<float> turned_mean(const models::HeadBasis& head, const models::RopeConfig& rope) {
-  const int d = head.d(), half = rope.n_rot / 2;
-  std::vector<float> out(size_t(rope.n_rot + 1) * size_t(d));
-  for (int c = 0; c < d; ++c) {
-    const float* e = head.encoder.data() + c * d;
-    const auto row = [&](int i) -> float& { return out[size_t(i * d + c)]; };
-    for (int i = 0; i < half; ++i) {
-      const int a = rope.neighbours ? 2 * i : i, b = rope.neighbours ? a + 1 : a + half;
-      const float u = head.mean[size_t(a)], v = head.mean[size_t(b)];
-      row(i) = e[a] * u + e[b] * v;
-      row(half + i) = e[b] * u - e[a] * v;
-    }
-    for (int j = rope.n_rot; j < d; ++j) row(rope.n_rot) += e[j] * head.mean[size_t(j)];
-  }
-  return out;
-}
-
 Status check_dimensions(const models::BasisFile& file, const models::ModelConfig& config) {
   const auto text = [](int layers, int heads, int d) {
     return std::to_string(layers) + " layers of " + std::to_string(heads) + " KV heads of size " +
@@ -85,8 +66,7 @@ Result<std::shared_ptr<const LatentCode>> latent_code(const models::BasisFile& f
   code->n_layers = int(file.layers.size());
   code->n_kv_heads = file.n_kv_heads;
   code->head_dim = file.head_dim;
-  const bool turns = file.centring == "rotary";
-  if (turns) {
+  if (file.centring == "rotary") {
     LK_ASSIGN(ChunkTable phases, ChunkTable::create(rope_frequencies(config.rope)));
     code->phases = std::make_shared<const ChunkTable>(std::move(phases));
   }
@@ -94,7 +74,6 @@ Result<std::shared_ptr<const LatentCode>> latent_code(const models::BasisFile& f
     for (int h = 0; h < file.n_kv_heads; ++h) {
       LK_ASSIGN(LatentSideCode k, side_code(layer.k.heads[size_t(h)]));
       LK_ASSIGN(LatentSideCode v, side_code(layer.v.heads[size_t(h)]));
-      if (turns) k.turned = turned_mean(layer.k.heads[size_t(h)], config.rope);
       code->k.push_back(std::move(k));
       code->v.push_back(std::move(v));
     }

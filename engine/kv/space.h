@@ -13,8 +13,8 @@ class KvSpace {
  public:
   virtual ~KvSpace() = default;
   // All in place, rows of one layer, heads side by side in a row.
-  virtual void keys(const Context& context, int layer, MatrixView<float> k) const = 0;
-  virtual void values(const Context& context, int layer, MatrixView<float> v) const = 0;
+  virtual void enter(const Context& context, int layer, MatrixView<float> k,
+                     MatrixView<float> v) const = 0;
   virtual void queries(const Context& context, int layer, MatrixView<float> q) const = 0;
   virtual void outputs(const Context& context, int layer, MatrixView<float> o) const = 0;
 };

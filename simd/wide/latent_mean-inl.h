@@ -31,7 +31,10 @@ inline void slow_shares(const ChunkPhases& phases, const float* pairs, float* sh
   }
   for (; i < n; ++i) sum[0] += both(i) * of_pair[i];
   const SlowSum total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  for (int j = 0; j < kSlowPolynomials; ++j) shares[j] = total[2 * j] + total[2 * j + 1];
+  typedef float Shares __attribute__((vector_size(4 * kSlowPolynomials)));
+  const Shares sums = __builtin_shufflevector(total, total, 0, 2, 4, 6, 8, 10, 12, 14) +
+                      __builtin_shufflevector(total, total, 1, 3, 5, 7, 9, 11, 13, 15);
+  std::memcpy(shares, &sums, sizeof(sums));
 }
 
 /// Asks for the phases of the chunk that begins at `token`: they lie far apart in a long table.

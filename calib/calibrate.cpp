@@ -34,6 +34,9 @@ Status check(const CalibrateOptions& o) {
   if (!(o.max_kld >= 0)) {
     return expected("--max-kld", "a divergence above 0", std::to_string(o.max_kld));
   }
+  if (o.restarts < 1) {
+    return expected("--restarts", "a number above 0", std::to_string(o.restarts));
+  }
   if (!(o.keep >= 0 && o.keep <= 1)) return expected("--keep", "0 to 1", std::to_string(o.keep));
   return {};
 }
@@ -140,6 +143,7 @@ LearnOptions learn_options(const engine::Engine& engine, const CalibrateOptions&
   learn.window = o.window;
   learn.n_threads = o.n_threads;
   learn.seed = o.seed;
+  learn.restarts = o.restarts;
   learn.progress = o.progress;
   learn.on_loss = o.on_loss;
   learn.checkpoint = o.checkpoint;
@@ -210,6 +214,7 @@ nlohmann::json run_description(const engine::Engine& engine, const CalibrateOpti
           {"surfaces", o.surfaces},
           {"correct", o.correct},
           {"seed", o.seed},
+          {"restarts", o.restarts},
           {"sensitivities", o.measure_sensitivity}};
 }
 

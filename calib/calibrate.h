@@ -37,6 +37,7 @@ struct CalibrateOptions {
   bool surfaces = false;  // measure error surfaces, which v1 and v2 need
   bool correct = false;   // look for interactions at the planned widths
   uint64_t seed = 0;
+  int restarts = 1;  // of learned and stief: tries of each layer, the best stays
   int n_threads = 1;
   bool measure_sensitivity = true;
   /// Of the same model, tokens and options (run_description): finished work is kept in it, and what

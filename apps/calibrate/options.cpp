@@ -32,7 +32,13 @@ void add_text_options(CLI::App& command, CalibrateCommand& o) {
                   "Positions that the keys' code must fit: the longest context to be used")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--seed", o.calibrate.seed, "Of the model's own samples");
+  command.add_option("--seed", o.calibrate.seed,
+                     "Of the model's own samples, and of methods that learn");
+  command
+      .add_option("--restarts", o.calibrate.restarts,
+                  "learned, stief: tries of every layer from other seeds, of which the best stays")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 void add_code_options(CLI::App& command, CalibrateCommand& o) {

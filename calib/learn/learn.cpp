@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "base/tasks.h"
 #include "calib/learn/kept_layers.h"
@@ -53,37 +54,44 @@ class Epochs {
   std::atomic<bool> stopped_ = false;
 };
 
-DescentOptions descent_options(const LearnOptions& o, int layer) {
+/// A layer learned from one seed.
+struct Try {
+  models::LayerBasis layer;
+  double loss = 1;
+};
+
+DescentOptions descent_options(const LearnOptions& o, int layer, int restart) {
   DescentOptions out;
   out.n_epochs = o.learning == Learning::kStiefel ? 50 : 30;
   out.rate = o.learning == Learning::kStiefel ? 5e-3 : 3e-3;
-  out.seed = o.seed * 1000003 + uint64_t(layer);
+  out.seed = (o.seed + (uint64_t(restart) << 32)) * 1000003 + uint64_t(layer);
   return out;
 }
 
 class Learner {
  public:
-  Learner(const engine::Engine& engine, const LearnOptions& options, models::BasisFile& file)
-      : engine_(engine), o_(options), file_(file) {}
+  Learner(const engine::Engine& engine, const LearnOptions& options, const models::BasisFile& start)
+      : engine_(engine), o_(options), start_(start) {}
 
-  Result<DescentReport> learn(int l, LayerSample sample, const LayerStatistics& statistics,
-                              Epochs& epochs) {
-    models::LayerBasis& layer = file_.layers[size_t(l)];
+  Result<Try> learn(int l, int restart, LayerSample sample, const LayerStatistics& statistics,
+                    Epochs& epochs) const {
+    models::LayerBasis layer = start_.layers[size_t(l)];
     LK_ASSIGN(const LayerProblems problems, problems_of(statistics, o_.problem, layer));
     LayerBases bases = from_file(layer, problems);
     const LayerLoss loss(engine_, l, {o_.n_sinks, o_.window}, key_frame(problems, o_.problem),
                          std::move(sample.texts));
     std::vector<LayerWidths> plans;
     for (const auto& plan : o_.plans) plans.push_back(widths_of(plan.layers[size_t(l)]));
-    DescentOptions options = descent_options(o_, l);
-    options.progress = [&](int, double now) { return epochs.done(l, 1, now); };
+    DescentOptions options = descent_options(o_, l, restart);
+    const int id = l * o_.restarts + restart;
+    options.progress = [&](int, double now) { return epochs.done(id, 1, now); };
     const auto steps =
         make_steps(loss, options, network_input(sample.mean, sample.variance), bases);
     const DescentReport report = descend(loss, plans, options, *steps, bases);
-    epochs.done(l, options.n_epochs - report.epochs, report.loss);
+    epochs.done(id, options.n_epochs - report.epochs, report.loss);
     to_file(bases, problems, layer);
     if (o_.learning == Learning::kStiefel) share_importance(layer.k);
-    return report;
+    return Try{std::move(layer), report.loss};
   }
 
  private:
@@ -98,7 +106,50 @@ class Learner {
 
   const engine::Engine& engine_;
   const LearnOptions& o_;
-  models::BasisFile& file_;
+  const models::BasisFile& start_;
+};
+
+/// Tries of the layers that are left, one task each; a layer's best is taken when all its tries are
+/// done, so that neither threads nor their order matter.
+class Tries {
+ public:
+  Tries(const Learner& learner, const LearnOptions& options, std::vector<size_t> left,
+        Epochs& epochs)
+      : learner_(learner), o_(options), left_(std::move(left)), epochs_(epochs), of_(left_.size()) {
+    for (auto& tries : of_) tries.resize(size_t(o_.restarts));
+  }
+
+  int64_t n_tasks() const { return int64_t(left_.size()) * o_.restarts; }
+
+  /// keep(layer's index, its best try) is called once for every layer.
+  template <class Keep>
+  Status run(int64_t task, std::vector<LayerSample>& samples,
+             const std::vector<LayerStatistics>& statistics, const Keep& keep) {
+    const size_t i = size_t(task / o_.restarts), l = left_[i];
+    const int restart = int(task % o_.restarts);
+    if (epochs_.stopped()) return {};
+    LK_ASSIGN(Try result, learner_.learn(int(l), restart, samples[l], statistics[l], epochs_));
+    std::vector<std::optional<Try>>& tries = of_[i];
+    {
+      const std::lock_guard lock(mutex_);
+      tries[size_t(restart)] = std::move(result);
+      for (const auto& one : tries) {
+        if (!one) return {};
+      }
+    }
+    if (epochs_.stopped()) return {};  // perhaps within one of these tries
+    const auto loss = [](const std::optional<Try>& one) { return one->loss; };
+    samples[l] = {};
+    return keep(l, std::move(**std::ranges::min_element(tries, {}, loss)));
+  }
+
+ private:
+  const Learner& learner_;
+  const LearnOptions& o_;
+  std::vector<size_t> left_;
+  Epochs& epochs_;
+  std::mutex mutex_;
+  std::vector<std::vector<std::optional<Try>>> of_;  // [left][restarts]
 };
 
 SampleOptions sample_options(const LearnOptions& o) {
@@ -153,31 +204,29 @@ Result<LearnReport> learn_bases(const engine::Engine& engine, std::span<const in
                                 const LearnOptions& o, models::BasisFile& file) {
   LK_RETURN_IF_ERROR(check(o, file));
   const size_t n = file.layers.size();
-  std::vector<Status> statuses(n);
   std::vector<double> losses(n);
   LK_ASSIGN(const std::vector<size_t> left, read_kept(o.checkpoint, file, losses));
   std::vector<LayerSample> samples;
   if (!left.empty()) {
     LK_ASSIGN(samples, sample_texts(engine, tokens, sample_options(o)));
   }
-  const int n_epochs = descent_options(o, 0).n_epochs;
+  const int64_t n_epochs = int64_t{descent_options(o, 0, 0).n_epochs} * o.restarts;
   Epochs epochs(o, int64_t(n) * n_epochs, int64_t(n - left.size()) * n_epochs);
-  Learner learner(engine, o, file);
-  for_each_task(o.n_threads, int64_t(left.size()), [&](int64_t i) {
-    const size_t l = left[size_t(i)];
-    if (epochs.stopped()) return;
-    auto report = learner.learn(int(l), std::move(samples[l]), statistics[l], epochs);
-    if (!report.ok()) statuses[l] = report.error();
-    if (!report.ok() || epochs.stopped()) return;  // stopped: perhaps within this layer
-    losses[l] = report.value().loss;
-    statuses[l] = keep_layer(o.checkpoint, l, file.layers[l], losses[l]);
+  const models::BasisFile start = file;
+  const Learner learner(engine, o, start);
+  Tries tries(learner, o, left, epochs);
+  std::vector<Status> statuses(size_t(tries.n_tasks()));
+  for_each_task(o.n_threads, tries.n_tasks(), [&](int64_t i) {
+    statuses[size_t(i)] = tries.run(i, samples, statistics, [&](size_t l, Try best) {
+      file.layers[l] = std::move(best.layer);
+      losses[l] = best.loss;
+      return keep_layer(o.checkpoint, l, file.layers[l], losses[l]);
+    });
   });
   if (epochs.stopped()) return make_error(ErrorCode::kCancelled, "calibration", "stopped");
+  for (const Status& status : statuses) LK_RETURN_IF_ERROR(status);
   LearnReport report{0};
-  for (size_t l = 0; l < n; ++l) {
-    LK_RETURN_IF_ERROR(statuses[l]);
-    report.loss += losses[l] / double(n);
-  }
+  for (const double loss : losses) report.loss += loss / double(n);
   return report;
 }
 

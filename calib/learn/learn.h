@@ -20,6 +20,7 @@ struct LearnOptions {
   int n_sinks = 4, window = 32;
   int n_threads = 1;
   uint64_t seed = 0;
+  int restarts = 1;  // tries of a layer, from other seeds; the best on texts held back stays
   /// Widths that the bases must serve, one for each budget: file.layers' with other widths.
   std::vector<models::BasisFile> plans;
   Checkpoint checkpoint;  // each layer is kept as "learned-LAYER" when it is done

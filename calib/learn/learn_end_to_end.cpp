@@ -38,6 +38,11 @@ Result<LearnReport> learn_end_to_end(const engine::Engine& engine, std::span<con
     return make_error(ErrorCode::kUnsupported, "learned bases",
                       "expected one basis per head, found joint ones");
   }
+  if (o.restarts != 1) {
+    return make_error(
+        ErrorCode::kUnsupported, "--restarts",
+        "expected 1 where all layers are learned together, found " + std::to_string(o.restarts));
+  }
   std::vector<LayerProblems> problems;
   std::vector<LayerBases> bases;
   std::vector<KeyFrame> frames;

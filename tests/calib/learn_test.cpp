@@ -19,7 +19,8 @@ std::unique_ptr<engine::Engine> engine_of(int n_threads) {
   return testing::tiny_engine({}, options);
 }
 
-Result<CalibrateResult> learn(const char* method, double keep, int n_threads, uint64_t seed = 3) {
+Result<CalibrateResult> learn(const char* method, double keep, int n_threads, uint64_t seed = 3,
+                              int restarts = 1) {
   const auto engine = engine_of(n_threads);
   const auto tokens = testing::random_tokens(6 * 48, engine->config().n_vocab, 5);
   CalibrateOptions options;
@@ -32,6 +33,7 @@ Result<CalibrateResult> learn(const char* method, double keep, int n_threads, ui
   options.keep = keep;
   options.bits = 2.5;
   options.seed = seed;
+  options.restarts = restarts;
   options.n_threads = n_threads;
   options.measure_sensitivity = false;
   return calibrate(*engine, tokens, options);
@@ -78,6 +80,21 @@ TEST_P(LearnTest, SameBitsAtAnyThreadCountAndOthersFromAnotherSeed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Methods, LearnTest, ::testing::Values("learned", "end-to-end", "stief"));
+
+TEST(RestartsTest, TheBestTryOfEveryLayerStays) {
+  const auto with = [](int restarts, int n_threads, const char* method) {
+    return learn(method, 0.6, n_threads, 3, restarts);
+  };
+  const auto once = with(1, 2, "stief"), often = with(3, 2, "stief"), alone = with(3, 1, "stief");
+  ASSERT_TRUE(once.ok() && often.ok() && alone.ok());
+  EXPECT_LT(often->learned_loss, once->learned_loss);
+  EXPECT_EQ(models::serialise_basis(often->file).value(),
+            models::serialise_basis(alone->file).value());
+  const auto together = with(2, 1, "end-to-end");
+  ASSERT_FALSE(together.ok());
+  EXPECT_EQ(together.error().where, "--restarts");
+  EXPECT_FALSE(with(0, 1, "stief").ok());
+}
 
 TEST(StiefTest, KeysOfALayerShareOneOrthonormalBasis) {
   const auto result = learn("stief", 0.6, 2);

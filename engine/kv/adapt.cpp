@@ -220,7 +220,8 @@ SideVersion LayerVersions::next_side(const LatentSideCode& file, const SideVersi
   for (int i = 0; i < d; ++i) out.variance.push_back(float(covariance.at(i, i)));
   for (size_t i = 0; i < file.steps.size(); ++i) {
     // A coordinate that stands still now may move again.
-    const float ratio = std::clamp(out.variance[i] / file.variances[i], 1e-4f, 1e4f);
+    const float before = std::max(file.variances[i], 1e-30f);
+    const float ratio = std::clamp(out.variance[i] / before, 1e-4f, 1e4f);
     out.steps.push_back(file.steps[i] * (options_.turns ? 1.0f : std::sqrt(ratio)));
   }
   return out;

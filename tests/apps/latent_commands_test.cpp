@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "tests/apps/run_lowkey.h"
 #include "tests/support/assets.h"
@@ -101,6 +102,42 @@ TEST_F(LatentCommands, TheCommonOptionsWorkInAllOfThem) {
                   .is_array());
   EXPECT_EQ(lowkey(calibrate() + Words{"--exact", "--fast"}).code, 2);
   EXPECT_EQ(lowkey(compare() + Words{"-t", "-1"}).code, 2);
+}
+
+TEST_F(LatentCommands, AdaptationIsAskedForByFlagsAndRefusedWhereItCannotBe) {
+  const std::string basis = folder_->path("adapt.lkb");
+  std::mt19937_64 random(7);
+  std::string rich;  // adaptation starts from variances, of which none may be 0
+  for (int i = 0; i < 4000; ++i) rich += char('a' + random() % 26);
+  const std::string rich_text = folder_->write("rich.txt", rich);
+  ASSERT_EQ(lowkey({"calibrate", "-m", model_, "-t", "1", "--text", rich_text, "--tokens", "2048",
+                    "-o", basis, "-q"})
+                .code,
+            0);
+  const Words perplexity = {"perplexity", "-m", model_, "-f",    text_, "-t",       "1", "-c",
+                            "1024",       "-o", "json", "--kld", "-q",  "--chunks", "2"};
+  const auto judged = [&](const Words& more) {
+    return parsed(perplexity + Words{"-b", basis, "--bits", "1"} + more);
+  };
+  const json fixed = judged({}), follows = judged({"--adapt", "--adapt-every", "128"});
+  EXPECT_NE(fixed["kld_mean"], follows["kld_mean"]);
+  EXPECT_NE(judged({"--adapt-moments", "--adapt-every", "128"})["kld_mean"], fixed["kld_mean"]);
+  // Nothing follows before the first version begins.
+  EXPECT_EQ(judged({"--adapt", "--adapt-every", "1024"})["kld_mean"], fixed["kld_mean"]);
+  EXPECT_EQ(judged({"--adapt", "--adapt-every", "128", "--adapt-versions", "1"})["ppl"].is_number(),
+            true);
+  for (const auto& [words, error] : std::vector<std::pair<Words, std::string>>{
+           {{"--adapt"}, "a latent cache"},
+           {{"-b", basis, "--adapt", "--adapt-every", "100"},
+            "a multiple of 128 tokens, found 100"},
+           {{"-b", basis, "--adapt", "--adapt-rate", "2"}, "more than 0, up to 1"},
+           {{"-b", basis, "--adapt", "--adapt-versions", "0"}, "1 or more"},
+           {{"-b", basis, "--adapt", "--adapt-moments"}, "excludes"}}) {
+    const Outcome outcome = lowkey(perplexity + words);
+    EXPECT_EQ(outcome.code, 2) << error;
+    EXPECT_EQ(outcome.out, "") << error;
+    EXPECT_NE(outcome.err.find(error), std::string::npos) << outcome.err;
+  }
 }
 
 TEST_F(LatentCommands, ExactTokensReachCalibrationAndComparison) {

@@ -101,6 +101,8 @@ void add_sweep_options(CLI::App& command, CalibrateCommand& o) {
   list("--bases", o.bases, "Sweep: basis files made before, as further methods or instead of them");
   list("-f,--file", o.judges,
        "Sweep: texts to judge by; default: what of --text was not learned from");
+  command.add_option("--svg", o.svg, "Sweep: also write the plot to this file")->needs("--sweep");
+  command.add_option("--csv", o.csv, "Sweep: also write the table to this file")->needs("--sweep");
   command
       .add_option("--judge-context", o.n_judge_context,
                   "Sweep: tokens of a context to judge by; default: --chunk")

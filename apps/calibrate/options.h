@@ -23,6 +23,7 @@ struct CalibrateCommand {
   std::vector<std::string> policies = {"global"};
   std::vector<std::string> controls = {"f16", "q8_0h", "q4_0h"};
   std::vector<double> sweep_bits = {1.5, 2.0, 2.5, 3.0, 4.0};
+  std::string svg, csv;             // files to write as well
   std::vector<std::string> bases;   // files calibrated before, as further methods
   std::vector<std::string> judges;  // texts; empty: chunks of `text` that nothing was learned from
   int n_judge_chunks = 4;

@@ -197,13 +197,18 @@ Status run_sweep(const CalibrateCommand& o, const engine::Engine& engine,
   LK_ASSIGN(Texts texts, sweep_texts(o, model_path));
   watch_for_stop();
   Sweep sweep(o, engine, std::move(texts));
-  LK_RETURN_IF_ERROR(sweep.run());
+  const Status status = sweep.run();
+  const std::vector<SweepRow>& rows = sweep.rows();
+  if (!status.ok() && rows.empty()) return status;
+  // Of a sweep that was stopped, or failed, what it had measured: rows take minutes each.
   if (o.out == "json") {
-    std::cout << sweep_json(sweep.rows()).dump(1) << '\n';
+    std::cout << sweep_json(rows).dump(1) << '\n';
   } else {
-    std::cout << (o.out == "svg" ? sweep_svg(sweep.rows()) : sweep_csv(sweep.rows()));
+    std::cout << (o.out == "svg" ? sweep_svg(rows) : sweep_csv(rows));
   }
-  return {};
+  if (!o.svg.empty()) LK_RETURN_IF_ERROR(write_file_atomically(o.svg, sweep_svg(rows)));
+  if (!o.csv.empty()) LK_RETURN_IF_ERROR(write_file_atomically(o.csv, sweep_csv(rows)));
+  return status;
 }
 
 }  // namespace lowkey::apps

@@ -19,7 +19,8 @@ struct SweepRow {
 };
 
 /// Measures all methods and basis files at all budgets, and the controls, on every text and with
-/// the same tokens kept exact; prints rows in the format that -o names.
+/// the same tokens kept exact; prints rows in the format that -o names. A sweep that is
+/// stopped prints the rows it has, and then says so.
 Status run_sweep(const CalibrateCommand& options, const engine::Engine& engine,
                  const std::string& model_path);
 

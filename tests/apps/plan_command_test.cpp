@@ -148,7 +148,11 @@ TEST_F(PlanCommandTest, SweepsMeasureMethodsAndControls) {
   const Outcome as_csv = lowkey(sweep + Words{"-o", "csv"});
   EXPECT_EQ(std::ranges::count(as_csv.out, '\n'), 1 + 10);
   EXPECT_EQ(as_csv.out.rfind("name,policy,", 0), 0u);
-  const Outcome as_svg = lowkey(sweep + Words{"-o", "svg"});
+  const std::string svg = folder_->path("front.svg"), csv = folder_->path("front.csv");
+  const Outcome as_svg = lowkey(sweep + Words{"-o", "svg", "--svg", svg, "--csv", csv});
+  EXPECT_EQ(*read_text_file(svg), as_svg.out);
+  EXPECT_EQ(*read_text_file(csv), as_csv.out);
+  EXPECT_NE(lowkey(calibrate() + Words{"--svg", svg}).code, 0);
   EXPECT_NE(as_svg.out.find("eigen, v1"), std::string::npos);
   const Outcome wrong = lowkey(sweep + Words{"-o", "front.lkb"});
   EXPECT_EQ(wrong.code, 2);

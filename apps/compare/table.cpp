@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <cmath>
+
 #include "apps/common/report.h"
 #include "apps/plot/chart.h"
 
@@ -17,10 +19,11 @@ std::string compare_text(const std::vector<CompareRow>& rows, int64_t n_context)
   }
   out += '\n';
   for (const CompareRow& r : rows) {
+    const double change = std::round(1e4 * r.ppl_change) / 100 + 0.0;  // no -0.00
     out += fmt::format("{:<20} {:>9.3f} {:>8.0f} {:>10} {:>9.4f} {:>7.2f}% {:>9.5f} {:>7.2f}%",
                        r.name, r.bits_per_element, r.kv_bytes_per_token,
-                       format_bytes(double(r.kv_bytes_total)), r.ppl, 100 * r.ppl_change,
-                       r.kld_mean, 100 * r.same_top);
+                       format_bytes(double(r.kv_bytes_total)), r.ppl, change, r.kld_mean,
+                       100 * r.same_top);
     for (const auto& [depth, rate] : r.tokens_per_second) out += fmt::format(" {:>10.1f}", rate);
     out += '\n';
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -94,7 +95,8 @@ Result<std::vector<int32_t>> evaluation_tokens(const Options& o, const engine::E
                      });
 }
 
-/// All candidates side by side, against one run of the full cache: a row for each.
+/// All candidates side by side, against one run of the full cache: a row for each. With little
+/// memory one after another, each beside a full cache of its own.
 Result<std::vector<CompareRow>> measure_quality(const Options& o, const engine::Engine& engine,
                                                 const std::vector<int32_t>& tokens,
                                                 const std::vector<Candidate>& candidates,
@@ -110,7 +112,13 @@ Result<std::vector<CompareRow>> measure_quality(const Options& o, const engine::
   };
   std::vector<engine::CacheSpec> caches;
   for (const Candidate& candidate : candidates) caches.push_back(candidate.cache);
-  LK_ASSIGN(const auto results, engine::perplexities(engine, tokens, options, caches));
+  std::vector<engine::PerplexityResult> results;
+  const size_t n_together = o.common.low_memory ? 1 : caches.size();
+  for (size_t at = 0; at < caches.size(); at += n_together) {
+    const auto some = std::span(caches).subspan(at, n_together);
+    LK_ASSIGN(auto part, engine::perplexities(engine, tokens, options, some));
+    std::ranges::move(part, std::back_inserter(results));
+  }
   std::vector<CompareRow> rows(candidates.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     const engine::Divergence& divergence = *results[i].divergence;

@@ -184,12 +184,14 @@ void finish(const Chosen& chosen, const CacheSpec& cache, const Evaluation& eval
   result.exact_tokens = cache.n_sinks + cache.n_window;
 }
 
-/// A session for each cache.
+/// A session for each cache. They run by turns and share the memory of a block.
 Result<std::vector<Chosen>> open_all(const Engine& engine, const PerplexityOptions& options,
                                      std::span<const CacheSpec> caches) {
   std::vector<Chosen> all;
   for (const CacheSpec& cache : caches) {
-    LK_ASSIGN(Session session, Session::open(engine, {cache, options.n_context, options.n_batch}));
+    SessionOptions own{cache, options.n_context, options.n_batch};
+    if (!all.empty()) own.neighbour = &all[0].session;
+    LK_ASSIGN(Session session, Session::open(engine, own));
     all.push_back({std::move(session), {}});
   }
   return all;

@@ -35,9 +35,10 @@ Status check_adaptation(const CacheSpec& spec) {
   }
   for (const auto* side : {&spec.latent->k, &spec.latent->v}) {
     for (const LatentSideCode& code : *side) {
-      // None at all is fine: a text may use fewer directions than a head has.
-      const bool known = code.variances.size() == size_t(code.d);
-      if (!known) return expected("--adapt", "a basis with all its variances", "others");
+      // Some may be 0: a text may use fewer directions than a head has.
+      const bool known = code.variances.size() == size_t(code.d) &&
+                         std::ranges::any_of(code.variances, [](float x) { return x > 0; });
+      if (!known) return expected("--adapt", "a basis with its variances", "one without");
     }
   }
   return {};

@@ -1,6 +1,5 @@
 #include "engine/kv/load_basis.h"
 
-#include <algorithm>
 #include <string>
 
 #include "engine/decoder/rope_table.h"
@@ -20,7 +19,7 @@ Result<LatentSideCode> side_code(const models::HeadBasis& head) {
   code.decoder = head.decoder;
   code.decoder_t = transposed(head.decoder, code.d);
   code.mean = head.mean;
-  for (const float x : head.variances) code.variances.push_back(std::max(x, 0.0f));
+  code.variances = head.variances;
   for (int i = 0; i < code.d; ++i) {
     const int width = head.widths[size_t(i)];
     if (width == 0) break;

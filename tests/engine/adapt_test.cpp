@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -263,7 +264,7 @@ TEST(AdaptErrorsTest, WhatCannotBeAdaptedIsRefused) {
   refused({128, 0.0, 1, false}, "--adapt-rate");
   refused({128, 1.5, 1, false}, "--adapt-rate");
   refused({128, 0.5, 0, false}, "--adapt-versions");
-  file.layers[0].v.heads[1].variances[3] = 0;
+  std::ranges::fill(file.layers[0].v.heads[1].variances, 0.0f);
   spec.latent = *latent_code(file, config);
   refused({128, 0.5, 1, false}, "variances");
 }

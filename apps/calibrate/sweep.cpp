@@ -160,6 +160,7 @@ class Sweep {
     engine::PerplexityOptions options;
     options.n_context = n_context;
     options.n_chunks = o_.n_judge_chunks;
+    options.stopped = stop_requested;
     LK_ASSIGN(options.baseline, engine::parse_cache_type("f32"));
     for (const JudgeText& text : texts_.judges) {
       options.progress = [&](int done, int total, double) {

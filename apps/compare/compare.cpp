@@ -106,6 +106,7 @@ Result<std::vector<CompareRow>> measure_quality(const Options& o, const engine::
   options.n_chunks = o.n_chunks;
   options.n_batch = o.common.low_memory ? 64 : 512;
   LK_ASSIGN(options.baseline, engine::parse_cache_type("f32"));
+  options.stopped = stop_requested;
   options.progress = [&](int done, int total, double) {
     if (!o.common.quiet) progress.update(done, total);
     return !stop_requested();

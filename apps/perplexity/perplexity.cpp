@@ -124,6 +124,7 @@ Status run(const Options& o) {
   watch_for_stop();
   Progress progress("perplexity", "chunks");
   std::string running;
+  options.stopped = stop_requested;
   options.progress = [&](int done, int total, double ppl) {
     running += fmt::format("[{}]{:.4f},", done, ppl);
     if (!o.common.quiet) progress.update(done, total, fmt::format("ppl {:.4f}", ppl));

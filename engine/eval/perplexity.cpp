@@ -11,6 +11,8 @@ namespace lowkey::engine {
 
 namespace {
 
+Error stopped() { return make_error(ErrorCode::kCancelled, "perplexity", "stopped"); }
+
 constexpr int64_t kLogitRows = 32;  // positions whose logits are in memory at once
 
 double quantile(const std::vector<float>& sorted, double q) {
@@ -81,9 +83,10 @@ class Evaluation {
   }
 
  private:
-  static Status feed(Chosen& c, std::span<const int32_t> block) {
+  Status feed(Chosen& c, std::span<const int32_t> block) const {
     // The scratch behind `hidden` is reused by logits(): keep the rows.
     c.hidden.clear();
+    if (options_.stopped && options_.stopped()) return stopped();
     return c.session.feed(block, [&](int64_t, MatrixView<const float> hidden) {
       c.hidden.insert(c.hidden.end(), hidden.data, hidden.data + hidden.rows * hidden.cols);
       return Status();
@@ -257,7 +260,7 @@ Result<std::vector<PerplexityResult>> perplexities(const Engine& engine,
     }
     const double ppl = estimate_perplexity(evaluation.chosen()[0].nll).ppl;
     if (options.progress && !options.progress(c + 1, n_chunks, ppl)) {
-      return make_error(ErrorCode::kCancelled, "perplexity", "stopped");
+      return stopped();
     }
   }
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;

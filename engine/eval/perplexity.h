@@ -25,6 +25,8 @@ struct PerplexityOptions {
   /// After each chunk: chunks done, chunks in all, the (first) cache's perplexity so far; false
   /// stops.
   std::function<bool(int done, int total, double ppl)> progress;
+  /// Asked after each block of each cache: true stops. A chunk of a long context takes minutes.
+  std::function<bool()> stopped;
 };
 
 /// Divergence of a cache's next-token distribution from the baseline's, over positions.

@@ -78,6 +78,20 @@ TEST_F(PerplexityTest, EqualsItsDefinition) {
   EXPECT_FALSE(result->divergence);
 }
 
+TEST_F(PerplexityTest, StopsWithinAChunk) {
+  PerplexityOptions o = options("f32");
+  int asked = 0;
+  o.stopped = [&] { return ++asked == 2; };
+  o.progress = [](int, int, double) {
+    ADD_FAILURE() << "no chunk was finished";
+    return true;
+  };
+  const auto result = perplexity(*engine_, random_tokens(250, kVocab, 9), o);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(asked, 2);
+}
+
 TEST_F(PerplexityTest, CachesSideBySideGiveWhatEachGivesAlone) {
   const auto tokens = random_tokens(250, kVocab, 8);
   PerplexityOptions o = options("f16");

@@ -6,28 +6,19 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/calib/random_matrix.h"
+#include "tests/calib/random_layer.h"
 
 namespace lowkey::calib {
 namespace {
 
+using testing::kEmbd;
+using testing::kShape;
+using testing::kTokens;
+using testing::random_layer;
 using testing::random_matrix;
 using testing::slope_along;
 
-constexpr LayerShape kShape{4, 2, 6};
 constexpr ExactTokens kExact{2, 3};
-constexpr int kEmbd = 10, kFf = 14, kTokens = 12;
-
-LayerMatrices<double> matrices() {
-  LayerMatrices<double> w;
-  w.o = random_matrix(kEmbd, 24, 1) * 0.3;
-  w.gate = random_matrix(kFf, kEmbd, 2) * 0.5;
-  w.up = random_matrix(kFf, kEmbd, 3) * 0.5;
-  w.down = random_matrix(kEmbd, kFf, 4) * 0.5;
-  w.ffn_norm = random_matrix(kEmbd, 1, 5).cwiseAbs();
-  w.complete();
-  return w;
-}
 
 LayerText<double> text() {
   LayerText<double> t;
@@ -51,7 +42,7 @@ double loss(const LayerModel<double>& model, const LayerText<double>& t, const K
 }
 
 TEST(LayerModelTest, GradientsEqualDifferences) {
-  const LayerModel<double> model(matrices(), kShape, kExact);
+  const LayerModel<double> model(random_layer(), kShape, kExact);
   const auto t = text();
   const auto c = coded(t);
   const Rows<double> pull = random_matrix(4, kEmbd, 12);
@@ -73,7 +64,7 @@ TEST(LayerModelTest, GradientsEqualDifferences) {
 }
 
 TEST(LayerModelTest, ExactTokensAreReadAsTheyAre) {
-  const LayerModel<double> model(matrices(), kShape, kExact);
+  const LayerModel<double> model(random_layer(), kShape, kExact);
   const auto t = text();
   auto c = coded(t);
   LayerTape<double> tape;
@@ -95,7 +86,7 @@ Rows<float> narrow(const T& x) {
 }
 
 TEST(LayerModelTest, FloatAgreesWithDouble) {
-  auto w = matrices();
+  auto w = random_layer();
   LayerMatrices<float> w32{
       narrow(w.o), narrow(w.gate),          narrow(w.up), narrow(w.down), {}, {}, {},
       {},          w.ffn_norm.cast<float>()};

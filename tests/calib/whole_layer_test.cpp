@@ -7,27 +7,22 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/calib/random_matrix.h"
+#include "tests/calib/random_layer.h"
 
 namespace lowkey::calib {
 namespace {
 
+using testing::kEmbd;
+using testing::kShape;
+using testing::kTokens;
+using testing::random_layer;
 using testing::random_matrix;
 using testing::slope_along;
 
-constexpr LayerShape kShape{4, 2, 6};
 constexpr ExactTokens kExact{1, 3};
-constexpr int kEmbd = 10, kFf = 14, kTokens = 12;
 
 /// `extras`: biases and norms of heads.
 WholeLayer<double> layer(bool extras, bool neighbours) {
-  LayerMatrices<double> w;
-  w.o = random_matrix(kEmbd, 24, 1) * 0.3;
-  w.gate = random_matrix(kFf, kEmbd, 2) * 0.5;
-  w.up = random_matrix(kFf, kEmbd, 3) * 0.5;
-  w.down = random_matrix(kEmbd, kFf, 4) * 0.5;
-  w.ffn_norm = random_matrix(kEmbd, 1, 5).cwiseAbs();
-  w.complete();
   ProjectionMatrices<double> p;
   p.qkv = random_matrix(48, kEmbd, 6) * 0.5;
   p.qkv_t = p.qkv.transpose();
@@ -37,7 +32,7 @@ WholeLayer<double> layer(bool extras, bool neighbours) {
     p.q_norm = random_matrix(6, 1, 9).cwiseAbs();
     p.k_norm = random_matrix(6, 1, 10).cwiseAbs();
   }
-  return {std::move(p), LayerModel<double>(std::move(w), kShape, kExact), {4, neighbours, 0}};
+  return {std::move(p), LayerModel<double>(random_layer(), kShape, kExact), {4, neighbours, 0}};
 }
 
 Rows<double> phases() {

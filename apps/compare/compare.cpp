@@ -99,8 +99,8 @@ Result<std::vector<int32_t>> evaluation_tokens(const Options& o, const engine::E
 /// memory one after another, each beside a full cache of its own.
 Result<std::vector<CompareRow>> measure_quality(const Options& o, const engine::Engine& engine,
                                                 const std::vector<int32_t>& tokens,
-                                                const std::vector<Candidate>& candidates,
-                                                Progress& progress) {
+                                                const std::vector<Candidate>& candidates) {
+  Progress progress("comparing", "chunks");
   engine::PerplexityOptions options;
   options.n_context = o.common.n_context;
   options.n_chunks = o.n_chunks;
@@ -164,11 +164,7 @@ Status run(Options o) {
     LK_ASSIGN(tokens, evaluation_tokens(o, *engine, model_path, writing));
   }
   LK_ASSIGN(const std::vector<Candidate> candidates, candidates_of(o, *engine));
-  std::vector<CompareRow> rows;
-  {
-    Progress comparing("comparing", "chunks");
-    LK_ASSIGN(rows, measure_quality(o, *engine, tokens, candidates, comparing));
-  }
+  LK_ASSIGN(std::vector<CompareRow> rows, measure_quality(o, *engine, tokens, candidates));
   LK_RETURN_IF_ERROR(measure_speed(o, *engine, candidates, rows));
   if (!o.svg.empty()) LK_RETURN_IF_ERROR(write_file_atomically(o.svg, compare_svg(rows)));
   if (o.format == "svg") {

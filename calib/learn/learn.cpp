@@ -29,11 +29,11 @@ class Epochs {
  public:
   Epochs(const LearnOptions& options, int64_t total, int64_t done)
       : o_(options), done_(done), total_(total) {}
-  /// `loss`: what `layer` has now.
-  bool done(int layer, int64_t n, double loss) {
+  /// `loss`: what try `id` of a layer has now.
+  bool done(int id, int64_t n, double loss) {
     const std::lock_guard lock(mutex_);
     done_ += n;
-    losses_[layer] = loss;
+    losses_[id] = loss;
     if (o_.on_loss) o_.on_loss(mean_loss());
     if (o_.progress && !stopped_) stopped_ = !o_.progress("learning", done_, total_);
     return !stopped_;
@@ -43,7 +43,7 @@ class Epochs {
  private:
   double mean_loss() const {
     double sum = 0;
-    for (const auto& [layer, loss] : losses_) sum += loss;
+    for (const auto& [id, loss] : losses_) sum += loss;
     return sum / double(losses_.size());
   }
 

@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "simd/select.h"
 
@@ -37,7 +38,9 @@ double clock_rate() {
 
 struct Data {
   simd::PanelMatrix w;
-  ByteBuffer weights, integers, y;
+  Arena arena{int64_t{32} << 20};
+  ArenaBlock weights;  // in huge pages, as in the engine
+  ByteBuffer integers, y;
   Buffer<float> scale;
   Buffer<int32_t> sum;
   simd::Activations a;
@@ -47,7 +50,7 @@ struct Data {
     const int64_t panel = panel_bytes(format, kCols);
     const int64_t n_panels = std::max<int64_t>(1, megabytes * 1'000'000 / panel);
     w = {format, n_panels * simd::kPanelRows, kCols, nullptr};
-    weights = ByteBuffer::allocate(n_panels * panel, "bench").value();
+    weights = arena.take(n_panels * panel, "bench").value();
     std::mt19937_64 random(1);
     auto* words = reinterpret_cast<uint64_t*>(weights.data());
     for (int64_t i = 0; i < weights.size() / 8; ++i) words[i] = random() & 0x1fff1fff1fff1fff;
@@ -107,6 +110,7 @@ void register_all() {
       auto* bench = benchmark::RegisterBenchmark(label.c_str(), matmul, set, format);
       for (int64_t megabytes : {1, 64}) bench->Args({megabytes, 1, 1})->Args({megabytes, 1, 0});
       for (int64_t n_tokens : {2, 4, 8, 512}) bench->Args({1, n_tokens, 1})->Args({1, n_tokens, 0});
+      for (int64_t n_tokens : {2, 4, 8}) bench->Args({64, n_tokens, 1});
     }
   }
 }

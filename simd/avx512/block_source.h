@@ -8,6 +8,8 @@
 namespace lowkey::simd::avx512 {
 namespace {
 
+constexpr int64_t kAhead = 4096;  // bytes that a panel is asked for before its use; hides DRAM
+
 struct CodeVectors {
   __m512i v[8];  // as in panel.h, one byte per code
 };

@@ -12,15 +12,18 @@
 namespace lowkey::simd::avx512 {
 namespace {
 
-constexpr int64_t kTileBlocks = 8;   // with 32 tokens 16 KiB of activations,
-constexpr int64_t kTileTokens = 32;  // and weights pass 32 times less often than in decode
+constexpr int64_t kTileTokens = 32;  // weights pass 32 times less often than in decode
+constexpr int64_t kTileSize = 256;   // blocks times tokens: 16 KiB of activations
+// Up to so many tokens memory sets the speed: panels pass one after another (see matmul_one).
+constexpr int64_t kFewTokens = 4;
 
+/// Block b of token t is number b * n_tokens + t.
 struct TokenTile {
-  alignas(64) int8_t q[kTileBlocks][kTileTokens][64];  // 32 of hi, 32 of lo
+  alignas(64) int8_t q[kTileSize][64];  // 32 of hi, 32 of lo
   alignas(64) float sums[kTileTokens][2][kPanelRows];
-  float scale[kTileBlocks][kTileTokens];
-  float weight[kTileBlocks][kTileTokens];
-  int32_t start[kTileBlocks][kTileTokens][2];
+  float scale[kTileSize];
+  float weight[kTileSize];
+  int32_t start[kTileSize][2];
 };
 
 /// Which part of the activations a tile holds.
@@ -37,13 +40,14 @@ void fill_tile(const Activations& a, const TileRange& r, int offset, TokenTile* 
   for (int64_t t = 0; t < r.n_tokens; ++t) {
     for (int64_t b = 0; b < r.n_blocks; ++b) {
       const int64_t at = (r.token + t) * (a.n_cols / kBlockCols) + r.block + b;
-      std::memcpy(tile->q[b][t], a.hi + at * kBlockCols, kBlockCols);
-      if (kLo) std::memcpy(tile->q[b][t] + kBlockCols, a.lo + at * kBlockCols, kBlockCols);
+      const int64_t i = b * r.n_tokens + t;
+      std::memcpy(tile->q[i], a.hi + at * kBlockCols, kBlockCols);
+      if (kLo) std::memcpy(tile->q[i] + kBlockCols, a.lo + at * kBlockCols, kBlockCols);
       const int32_t first = a.sum[2 * at], second = a.sum[2 * at + 1];
-      tile->scale[b][t] = a.scale[at];
-      tile->weight[b][t] = a.scale[at] * float(first + second);
-      tile->start[b][t][0] = start_of<kLo>(offset, kScales == 2 ? first : first + second);
-      tile->start[b][t][1] = start_of<kLo>(offset, second);
+      tile->scale[i] = a.scale[at];
+      tile->weight[i] = a.scale[at] * float(first + second);
+      tile->start[i][0] = start_of<kLo>(offset, kScales == 2 ? first : first + second);
+      tile->start[i][1] = start_of<kLo>(offset, second);
     }
   }
 }
@@ -52,12 +56,13 @@ void fill_tile(const Activations& a, const TileRange& r, int offset, TokenTile* 
 template <class Source, bool kLo, int kPanels>
 void multiply_tile(const std::byte* block, int64_t panel_stride, const TileRange& r,
                    TokenTile* tile) {
-  for (int64_t b = 0; b < r.n_blocks; ++b, block += Source::kBytes) {
-    for (int p = 0; p < kPanels; ++p) Source::prefetch(block + (kPanels + p) * panel_stride);
+  const int64_t ahead = kPanels == 1 ? kAhead : kPanels * panel_stride;
+  for (int64_t b = 0, i = 0; b < r.n_blocks; ++b, block += Source::kBytes) {
+    for (int p = 0; p < kPanels; ++p) Source::prefetch(block + p * panel_stride + ahead);
     const BlockWeights<Source, kLo, kPanels> weights(block, panel_stride);
-    for (int64_t t = 0; t < r.n_tokens; ++t) {
-      const BlockInput in{tile->q[b][t], tile->q[b][t] + kBlockCols, tile->scale[b][t],
-                          tile->weight[b][t], tile->start[b][t]};
+    for (int64_t t = 0; t < r.n_tokens; ++t, ++i) {
+      const BlockInput in{tile->q[i], tile->q[i] + kBlockCols, tile->scale[i], tile->weight[i],
+                          tile->start[i]};
       __m512 sums[kPanels];
       for (int p = 0; p < kPanels; ++p) sums[p] = _mm512_load_ps(tile->sums[t][p]);
       weights.add_to(in, sums);
@@ -96,13 +101,15 @@ void matmul_many(const PanelMatrix& w, Range panels, const Activations& a, const
   const int64_t n_blocks = w.n_cols / kBlockCols;
   TokenTile tile;
   for (int64_t t = 0; t < a.n_tokens; t += kTileTokens) {
-    for (int64_t b = 0; b < n_blocks; b += kTileBlocks) {
-      const TileRange r{t, std::min(kTileTokens, a.n_tokens - t), b,
-                        std::min(kTileBlocks, n_blocks - b)};
+    const int64_t n_tokens = std::min(kTileTokens, a.n_tokens - t), most = kTileSize / n_tokens;
+    for (int64_t b = 0; b < n_blocks; b += most) {
+      const TileRange r{t, n_tokens, b, std::min(most, n_blocks - b)};
       fill_tile<Source::kScales, kLo>(a, r, w.format.offset, &tile);
       int64_t p = panels.begin;
-      for (; p + 2 <= panels.end; p += 2) matmul_tile<Source, kLo, 2>(w, p, r, out, &tile);
-      if (p < panels.end) matmul_tile<Source, kLo, 1>(w, p, r, out, &tile);
+      for (; n_tokens > kFewTokens && p + 2 <= panels.end; p += 2) {
+        matmul_tile<Source, kLo, 2>(w, p, r, out, &tile);
+      }
+      for (; p < panels.end; ++p) matmul_tile<Source, kLo, 1>(w, p, r, out, &tile);
     }
   }
 }

@@ -9,8 +9,7 @@
 namespace lowkey::simd::avx512 {
 namespace {
 
-constexpr int64_t kOneBlocks = 64;  // blocks whose activation sums are worked out at a time
-constexpr int64_t kAhead = 2048;    // bytes; hides the start of each page from DRAM
+constexpr int64_t kOneBlocks = 256;  // blocks whose activation sums are worked out at a time
 
 /// What depends on an activation's sums.
 struct OneSums {
@@ -49,32 +48,29 @@ void prepare(const Activations& a, int64_t first, int64_t n, int offset, OneSums
   }
 }
 
-/// Blocks [blocks.begin, blocks.end) of kPanels panels from `panel` on.
-template <class Source, bool kLo, int kPanels>
+/// Blocks [blocks.begin, blocks.end) of one panel.
+template <class Source, bool kLo>
 void multiply_one(const PanelMatrix& w, int64_t panel, Range blocks, const Activations& a,
                   const OneSums& prepared, const MatmulOut& out) {
   const int64_t panel_stride = w.n_cols / kBlockCols * Source::kBytes;
   const int64_t n_rows = w.n_rows - panel * kPanelRows;
   float* y = out.y + panel * kPanelRows;
-  __m512 sums[kPanels];
-  for (int p = 0; p < kPanels; ++p) {
-    const bool fresh = !out.accumulate && blocks.begin == 0;
-    sums[p] = fresh ? _mm512_setzero_ps() : load_rows(y + p * kPanelRows, n_rows - p * kPanelRows);
-  }
+  const bool fresh = !out.accumulate && blocks.begin == 0;
+  __m512 sums[1] = {fresh ? _mm512_setzero_ps() : load_rows(y, n_rows)};
   const std::byte* block = w.data + panel * panel_stride + blocks.begin * Source::kBytes;
   for (int64_t b = blocks.begin; b < blocks.end; ++b, block += Source::kBytes) {
-    for (int p = 0; p < kPanels; ++p) Source::prefetch(block + p * panel_stride + kAhead);
+    Source::prefetch(block + kAhead);
     const int64_t c = b * kBlockCols, i = b - blocks.begin;
     const BlockInput in{a.hi + c, a.lo + (kLo ? c : 0), a.scale[b], prepared.weight[i],
                         prepared.start + i * Source::kScales};
-    BlockWeights<Source, kLo, kPanels>(block, panel_stride).add_to(in, sums);
+    BlockWeights<Source, kLo, 1>(block, panel_stride).add_to(in, sums);
   }
-  for (int p = 0; p < kPanels; ++p) {
-    store_rows(sums[p], y + p * kPanelRows, n_rows - p * kPanelRows);
-  }
+  store_rows(sums[0], y, n_rows);
 }
 
-/// All of `panels` times the one token of `a`.
+/// All of `panels` times the one token of `a`, one panel after another: a pair of panels side by
+/// side would halve the broadcasts (a tenth faster in the caches), but is two streams, each as
+/// short as a row, for which memory and its prefetchers are half as fast.
 template <class Source, bool kLo>
 void matmul_one(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
   const int64_t n_blocks = w.n_cols / kBlockCols;
@@ -82,11 +78,9 @@ void matmul_one(const PanelMatrix& w, Range panels, const Activations& a, const 
   for (int64_t first = 0; first < n_blocks; first += kOneBlocks) {
     const Range blocks{first, std::min(first + kOneBlocks, n_blocks)};
     prepare<Source, kLo>(a, first, blocks.size(), w.format.offset, &sums);
-    int64_t p = panels.begin;
-    for (; p + 2 <= panels.end; p += 2) {
-      multiply_one<Source, kLo, 2>(w, p, blocks, a, sums, out);
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
+      multiply_one<Source, kLo>(w, p, blocks, a, sums, out);
     }
-    if (p < panels.end) multiply_one<Source, kLo, 1>(w, p, blocks, a, sums, out);
   }
 }
 

@@ -4,8 +4,9 @@
 // Keys turn with their position, and their mean with them: k_n - R_n mu codes better than k_n. What
 // was taken away is owed to the scores: q^T R_n mu = constant + sum_i w_i phase_i(n), where
 // phase(n) = cos [n_pairs], then sin [n_pairs], of position n, and w depends on q and mu only.
-// Within a chunk of tokens a phase is a fixed function of the distance from the chunk's start, the
-// same for all chunks, layers and heads; slow pairs share a few polynomials.
+// Within a chunk of tokens a phase is a fixed function of the distance from the chunk's middle, the
+// same for all chunks, layers and heads; slow pairs share a few polynomials. Functions are even or
+// odd about the middle, so that half a chunk of them gives a whole one.
 #pragma once
 
 #include "simd/latent_tile.h"
@@ -20,17 +21,20 @@ constexpr int kSlowPolynomials = 8;
 constexpr double kSlowTurn = 2.0;
 
 /// The functions of a chunk. Pairs come by falling frequency, the first n_fast turn too fast for
-/// polynomials.
+/// polynomials. Distances from the middle: (kLatentChunk - 1) / 2 tokens to either side.
 struct ChunkPhases {
   int n_pairs = 0;
   int n_fast = 0;
-  // [2 n_fast + kSlowPolynomials, kLatentChunk]: cos and sin, in turns, of the fast pairs' angle
-  // after t tokens, then T_j(2 (t + 1/2) / kLatentChunk - 1)
+  // [n_fast + kSlowPolynomials / 2, 2, kLatentChunk / 2], for the second half's tokens: cos and sin
+  // of a fast pair's angle from the middle, then T_2j and T_2j+1 of 2 distance / kLatentChunk
   const float* functions = nullptr;
-  // [n_pairs - n_fast, kSlowPolynomials, 2]: the polynomials that make up cos, and sin, of a pair
+  // [n_pairs - n_fast, kSlowPolynomials]: the even polynomials that make up cos of a pair, in turns
+  // with the odd ones that make up sin
   const float* slow = nullptr;
+  const float* middle =
+      nullptr;  // [2 n_pairs]: the phases of half a chunk, kLatentChunk - 1 halves
 
-  int n_functions() const { return 2 * n_fast + kSlowPolynomials; }
+  int n_function_pairs() const { return n_fast + kSlowPolynomials / 2; }
 };
 
 /// The turned mean of a head's keys, as some queries meet it.

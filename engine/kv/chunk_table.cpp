@@ -11,19 +11,32 @@ namespace {
 using simd::kLatentChunk;
 using simd::kSlowPolynomials;
 
-/// Coefficients of f(x), -1 <= x <= 1, in Chebyshev polynomials: interpolation at the 64 roots.
-/// Every other float of `out`.
-template <class F>
-void chebyshev(F f, float* out) {
+constexpr int kHalf = kLatentChunk / 2;
+
+/// Coefficients of cos(turn x) and sin(turn x), -1 <= x <= 1, in Chebyshev polynomials:
+/// interpolation at 64 roots. Those of odd ones in cos, and of even ones in sin, are 0.
+void chebyshev(double turn, float* out) {
   constexpr int kNodes = 64;
   for (int j = 0; j < kSlowPolynomials; ++j) {
     double sum = 0;
     for (int k = 0; k < kNodes; ++k) {
-      const double angle = std::numbers::pi * (k + 0.5) / kNodes;
-      sum += f(std::cos(angle)) * std::cos(j * angle);
+      const double angle = std::numbers::pi * (k + 0.5) / kNodes, x = turn * std::cos(angle);
+      sum += (j % 2 == 0 ? std::cos(x) : std::sin(x)) * std::cos(j * angle);
     }
-    out[2 * j] = float(sum * (j == 0 ? 1.0 : 2.0) / kNodes);
+    out[j] = float(sum * (j == 0 ? 1.0 : 2.0) / kNodes);
   }
+}
+
+/// The functions' values `distance` tokens behind the middle, each kHalf floats from the last.
+void function_values(std::span<const double> fast, double distance, float* out) {
+  for (const double f : fast) {
+    *out = float(std::cos(distance * f));
+    out += kHalf;
+    *out = float(std::sin(distance * f));
+    out += kHalf;
+  }
+  const double angle = std::acos(distance / kHalf);
+  for (int j = 0; j < kSlowPolynomials; ++j, out += kHalf) *out = float(std::cos(j * angle));
 }
 
 }  // namespace
@@ -41,30 +54,24 @@ Result<ChunkTable> ChunkTable::create(std::span<const double> frequencies) {
   simd::ChunkPhases& p = table.phases_;
   p.n_pairs = int(frequencies.size());
   p.n_fast = fast_pairs(frequencies);
+  const int64_t n_slow = int64_t{p.n_pairs - p.n_fast} * kSlowPolynomials;
   LK_ASSIGN(table.functions_,
-            Buffer<float>::allocate(int64_t{p.n_functions()} * kLatentChunk, "rotary phases"));
-  const int64_t n_slow = int64_t{p.n_pairs - p.n_fast} * 2 * kSlowPolynomials;
+            Buffer<float>::allocate(int64_t{p.n_function_pairs()} * kLatentChunk, "rotary phases"));
   LK_ASSIGN(table.slow_, Buffer<float>::allocate(std::max<int64_t>(n_slow, 1), "rotary phases"));
-  float* row = table.functions_.data();
-  for (int t = 0; t < kLatentChunk; ++t, ++row) {
-    for (int i = 0; i < p.n_fast; ++i) {
-      row[2 * i * kLatentChunk] = float(std::cos(t * frequencies[size_t(i)]));
-      row[(2 * i + 1) * kLatentChunk] = float(std::sin(t * frequencies[size_t(i)]));
-    }
-    const double angle = std::acos(2 * (t + 0.5) / kLatentChunk - 1);
-    for (int j = 0; j < kSlowPolynomials; ++j) {
-      row[(2 * p.n_fast + j) * kLatentChunk] = float(std::cos(j * angle));
-    }
+  LK_ASSIGN(table.middle_, Buffer<float>::allocate(int64_t{2} * p.n_pairs, "rotary phases"));
+  for (int t = 0; t < kHalf; ++t) {
+    function_values(frequencies.first(size_t(p.n_fast)), t + 0.5, table.functions_.data() + t);
   }
-  for (int i = p.n_fast; i < p.n_pairs; ++i) {
-    const double w = frequencies[size_t(i)];
-    float* pair = table.slow_.data() + int64_t{i - p.n_fast} * 2 * kSlowPolynomials;
-    const auto angle = [&](double x) { return w * ((x + 1) * kLatentChunk / 2 - 0.5); };
-    chebyshev([&](double x) { return std::cos(angle(x)); }, pair);
-    chebyshev([&](double x) { return std::sin(angle(x)); }, pair + 1);
+  for (int i = 0; i < p.n_pairs; ++i) {
+    const double f = frequencies[size_t(i)], turn = f * (kLatentChunk - 1) / 2;
+    table.middle_.data()[i] = float(std::cos(turn));
+    table.middle_.data()[p.n_pairs + i] = float(std::sin(turn));
+    if (i < p.n_fast) continue;
+    chebyshev(f * kHalf, table.slow_.data() + int64_t{i - p.n_fast} * kSlowPolynomials);
   }
   p.functions = table.functions_.data();
   p.slow = table.slow_.data();
+  p.middle = table.middle_.data();
   return table;
 }
 

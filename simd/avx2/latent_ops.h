@@ -66,6 +66,9 @@ struct LatentOps : LatentCodes {
     return y * Float(_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
   }
   static float first(Float x) { return _mm256_cvtss_f32(x); }
+  static Float reversed(Float x) {
+    return _mm256_permutevar8x32_ps(x, _mm256_set_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
   static float max_of(Float x) {
     alignas(32) float lane[8];
     x.store_aligned(lane);

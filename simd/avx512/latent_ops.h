@@ -59,6 +59,10 @@ struct LatentOps : Isa, LatentCodes {
     return _mm512_scalef_ps(y, x);
   }
   static float first(Float x) { return _mm512_cvtss_f32(x); }
+  static Float reversed(Float x) {
+    const __m512i order = _mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_permutexvar_ps(order, x);
+  }
   static float max_of(Float x) { return _mm512_reduce_max_ps(x); }
   static float sum_of(Float x) { return _mm512_reduce_add_ps(x); }
 

@@ -109,6 +109,10 @@ struct LatentOps : Isa {
     return y * Float(vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
   }
   static float first(Float x) { return vgetq_lane_f32(x, 0); }
+  static Float reversed(Float x) {
+    const float32x4_t pairs = vrev64q_f32(x);
+    return vextq_f32(pairs, pairs, 2);
+  }
   static float max_of(Float x) { return vmaxvq_f32(x); }
   static float sum_of(Float x) { return vaddvq_f32(x); }
 

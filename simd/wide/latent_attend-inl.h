@@ -14,6 +14,7 @@ namespace {
 template <class Ops>
 struct LatentScratch {
   LatentQueries queries;
+  MiddleWeights mean;
   LatentSums<Ops> sums;
   ChunkWeights weights;
   SpreadWeights<Ops> spread;
@@ -204,9 +205,11 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
   start_sums<Ops>(queries.n_queries, tiles.v, scratch.sums);
   const WidthPair runs{WidthRuns(tiles.k), WidthRuns(tiles.v)};
-  const Range block{first_query, first_query + queries.n_queries};
+  if (tiles.mean) {
+    scratch.mean.prepare(*tiles.mean, {first_query, first_query + queries.n_queries});
+  }
   for (;; chunk = chunks.take()) {
-    start_scores<Ops>(tiles.mean, block, chunk.begin, scratch.score);
+    start_scores<Ops>(tiles.mean, scratch.mean, queries.n_queries, chunk.begin, scratch.score);
     if (tiles.mean && !chunks.done()) prefetch_phases(*tiles.mean, chunk.end());
     attend_chunk<Ops>(tiles, runs, queries, chunk, scratch);
     if (chunks.done()) break;

@@ -110,20 +110,25 @@ TEST(ChunkTable, FunctionsMakeUpThePhasesOfAChunk) {
   const std::vector<double> f = frequencies();
   const engine::ChunkTable table = engine::ChunkTable::create(f).value();
   const simd::ChunkPhases& p = table.phases();
+  constexpr int kHalf = simd::kLatentChunk / 2;
   EXPECT_EQ(p.n_pairs, kPairs);
   EXPECT_GT(p.n_fast, 0);
   EXPECT_LT(p.n_fast, kPairs);
-  for (int i = p.n_fast; i < kPairs; ++i) {
-    const float* shares = p.slow + (i - p.n_fast) * 2 * simd::kSlowPolynomials;
-    for (int t = 0; t < simd::kLatentChunk; ++t) {
+  for (int i = 0; i < kPairs; ++i) {
+    EXPECT_NEAR(p.middle[i], std::cos((kHalf - 0.5) * f[size_t(i)]), 1e-7);
+    EXPECT_NEAR(p.middle[kPairs + i], std::sin((kHalf - 0.5) * f[size_t(i)]), 1e-7);
+    for (int t = 0; t < kHalf; ++t) {
       double cosine = 0, sine = 0;
-      for (int j = 0; j < simd::kSlowPolynomials; ++j) {
-        const double value = p.functions[(2 * p.n_fast + j) * simd::kLatentChunk + t];
-        cosine += value * shares[2 * j];
-        sine += value * shares[2 * j + 1];
+      if (i < p.n_fast) {
+        cosine = p.functions[2 * i * kHalf + t];
+        sine = p.functions[(2 * i + 1) * kHalf + t];
       }
-      EXPECT_NEAR(cosine, std::cos(t * f[size_t(i)]), kPhaseError);
-      EXPECT_NEAR(sine, std::sin(t * f[size_t(i)]), kPhaseError);
+      for (int j = 0; j < simd::kSlowPolynomials && i >= p.n_fast; ++j) {
+        const double value = p.functions[(2 * p.n_fast + j) * kHalf + t];
+        (j % 2 == 0 ? cosine : sine) += value * p.slow[(i - p.n_fast) * simd::kSlowPolynomials + j];
+      }
+      EXPECT_NEAR(cosine, std::cos((t + 0.5) * f[size_t(i)]), kPhaseError);
+      EXPECT_NEAR(sine, std::sin((t + 0.5) * f[size_t(i)]), kPhaseError);
     }
   }
 }

@@ -65,7 +65,7 @@ void register_all() {
           [=](benchmark::State& state) { latent_attend(state, set, n_queries); });
       bench->Args({8192, 1});
       if (name == "scalar" || n_queries != kGroup) continue;
-      bench->Args({8192, 30})->Args({65536, 30});
+      bench->Args({1024, 8})->Args({1024, 240})->Args({8192, 30})->Args({65536, 30});
     }
     benchmark::RegisterBenchmark(("latent_encode/" + name).c_str(),
                                  [=](benchmark::State& state) { latent_encode(state, set); })

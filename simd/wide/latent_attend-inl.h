@@ -29,9 +29,13 @@ struct Chunk {
   int begin = 0;
   int n_tokens = 0;
   PartRun keys, values;
+  Ahead ahead;  // of the chunk after this one
 
   int n_tiles() const { return (n_tokens + kTileTokens - 1) / kTileTokens; }
   int end() const { return begin + n_tokens; }
+  /// From the first part of either side to the end of the last: a tile's parts lie side by side.
+  const std::byte* data() const { return std::min(keys.data, values.data); }
+  int64_t bytes() const { return keys.n_tiles * keys.stride; }
 };
 
 /// Gains of a chunk's tokens, 1 beyond its end; returns the largest code.
@@ -72,42 +76,49 @@ struct WidthPair {
 
 /// Adds to the scores of all queries what the codes of a chunk's keys give.
 template <class Ops>
-void score_keys(const LatentPlan& plan, const WidthRuns& runs, const PartRun& keys,
+void score_keys(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
                 LatentScratch<Ops>& s) {
+  const PartRun& keys = chunk.keys;
   const ScoreTask task{s.queries, s.codes, s.key_gain, s.score};
   const int n = s.queries.n_queries;
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && keys.n_tiles == kChunkTiles) {
-      return with_count(n, [&]<int kN>() { score_direct<Ops, kN>(runs, keys, task); });
+      constexpr int kPasses = kChunkTiles / Ops::kDirectTiles;
+      chunk.ahead.spread_half(chunk.bytes(), kPasses * plan.n_groups());
+      return with_count(n, [&]<int kN>() { score_direct<Ops, kN>(runs, keys, task, chunk.ahead); });
     }
   }
-  unpack_part<Ops, kChunkTiles>(plan, keys, s.codes);
+  chunk.ahead.spread_half(chunk.bytes(), plan.n_groups());
+  unpack_part<Ops, kChunkTiles>(plan, keys, chunk.ahead, s.codes);
   score_chunk<Ops>(task, keys.n_tiles);
 }
 
 /// Adds a chunk's values, weighted, to the sums of the queries that see anything of it.
 template <class Ops>
-void mix_values(const LatentPlan& plan, const WidthRuns& runs, const PartRun& values,
+void mix_values(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
                 LatentScratch<Ops>& s) {
+  const PartRun& values = chunk.values;
   const int n = s.weights.n_active;
+  chunk.ahead.spread_half(chunk.bytes(), plan.n_groups());
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && values.n_tiles == kChunkTiles) {
       spread_weights<Ops>(s.weights, s.sums.n_fine > 0, s.spread);
-      return with_count(
-          n, [&]<int kN>() { mix_direct<Ops, kN>(runs, values, s.weights, s.spread, s.sums); });
+      return with_count(n, [&]<int kN>() {
+        mix_direct<Ops, kN>(runs, values, s.weights, s.spread, chunk.ahead, s.sums);
+      });
     }
   }
-  unpack_part<Ops, kChunkTiles>(plan, values, s.codes);
+  unpack_part<Ops, kChunkTiles>(plan, values, chunk.ahead, s.codes);
   mix_chunk<Ops>(s.codes, values.n_tiles, plan.n_groups(), s.weights, s.sums);
 }
 
 template <class Ops>
 void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlock& queries,
-                  const Chunk& chunk, LatentScratch<Ops>& s) {
+                  Chunk& chunk, LatentScratch<Ops>& s) {
   const PartRun &keys = chunk.keys, &values = chunk.values;
   const int largest_key = load_gains<Ops>(tiles.k, keys, chunk.n_tokens, s.key_gain);
   const int largest = load_gains<Ops>(tiles.v, values, chunk.n_tokens, s.value_gain);
-  score_keys<Ops>(tiles.k, runs.k, keys, s);
+  score_keys<Ops>(tiles.k, runs.k, chunk, s);
   if (largest_key == int(kLatentHidden)) hide_exact(keys, queries.n_queries, s.score);
 
   // All maxima first: each is a long chain of instructions, but they run side by side.
@@ -126,7 +137,7 @@ void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlo
     if (top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, top[q], s.sums, s.weights);
   }
   if (s.weights.n_active == 0 || tiles.v.n_coords == 0) return;
-  mix_values<Ops>(tiles.v, runs.v, values, s);
+  mix_values<Ops>(tiles.v, runs.v, chunk, s);
 }
 
 /// Adds query q's sums over the run to its state; out [d_v].
@@ -166,9 +177,10 @@ class Chunks {
   Chunk take() {
     Chunk chunk = here();
     at_ = chunk.end();
-    const Chunk after = done() ? chunk : here();
-    chunk.keys.next = after.keys.data;
-    chunk.values.next = after.values.data;
+    if (done()) return chunk;
+    const Chunk after = here();
+    chunk.ahead.at = after.data();
+    chunk.ahead.end = after.data() + after.bytes();
     return chunk;
   }
 
@@ -176,10 +188,10 @@ class Chunks {
   Chunk here() {
     while (at_ >= first_ + tiles_.runs[run_].n_tokens) first_ += tiles_.runs[run_++].n_tokens;
     const KvRun& run = tiles_.runs[run_];
-    Chunk chunk{at_, std::min({kChunkTokens, end_ - at_, first_ + run.n_tokens - at_}), {}, {}};
+    Chunk chunk{at_, std::min({kChunkTokens, end_ - at_, first_ + run.n_tokens - at_}), {}, {}, {}};
     const int64_t offset = (at_ - first_) / kTileTokens * run.tile_stride;
-    chunk.keys = {run.k + offset, run.tile_stride, chunk.n_tiles(), run.k + offset};
-    chunk.values = {run.v + offset, run.tile_stride, chunk.n_tiles(), run.v + offset};
+    chunk.keys = {run.k + offset, run.tile_stride, chunk.n_tiles()};
+    chunk.values = {run.v + offset, run.tile_stride, chunk.n_tiles()};
     return chunk;
   }
 

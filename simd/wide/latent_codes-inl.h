@@ -72,12 +72,27 @@ void with_count(int n, F f) {
   }
 }
 
-/// Parts of one side, `stride` bytes apart, and where the parts begin that will be read after them.
+/// Parts of one side, `stride` bytes apart.
 struct PartRun {
   const std::byte* data = nullptr;
   int64_t stride = 0;
   int n_tiles = 0;
-  const std::byte* next = nullptr;
+};
+
+/// What will be read next, asked for in the order of its addresses, as memory likes it best, and a
+/// few lines at a time: a burst would stall.
+struct Ahead {
+  const std::byte* at = nullptr;
+  const std::byte* end = nullptr;
+  int per_step = 1;  // lines
+
+  /// Spreads half of `n_bytes` over `n_steps`.
+  void spread_half(int64_t n_bytes, int n_steps) {
+    per_step = int(ceil_div(n_bytes, int64_t{2} * 64 * std::max(n_steps, 1)));
+  }
+  [[gnu::always_inline]] void step() {
+    for (int i = 0; i < per_step && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 3);
+  }
 };
 
 /// Asks for whole parts at once, where nothing has been asked for ahead of time.
@@ -89,16 +104,12 @@ inline void prefetch_parts(const PartRun& parts, int64_t part_bytes) {
   }
 }
 
-/// The groups of some parts as bytes: codes [n_groups][kTiles][64]. The next parts are asked for on
-/// the way, a line of each at a time: a burst of prefetches would stall, and one beyond the end of
-/// a run does no harm.
+/// The groups of some parts as bytes: codes [n_groups][kTiles][64].
 template <class Ops, int kTiles>
-void unpack_part(const LatentPlan& plan, const PartRun& parts, uint8_t* codes) {
+void unpack_part(const LatentPlan& plan, const PartRun& parts, Ahead& ahead, uint8_t* codes) {
   const int64_t stride = parts.stride;
   const bool full = parts.n_tiles == kTiles;
   const auto* group = reinterpret_cast<const uint8_t*>(parts.data) + kTileTokens;
-  const auto* start = reinterpret_cast<const uint8_t*>(parts.data);
-  int64_t asked = 0;
   for (int g = 0; g < plan.n_groups(); ++g, codes += kTiles * kGroupCodes) {
     with_width(plan.widths[g], [&]<int kWidth>() {
       const auto tile = [&](int t) {
@@ -108,9 +119,7 @@ void unpack_part(const LatentPlan& plan, const PartRun& parts, uint8_t* codes) {
       for (int t = 0; !full && t < parts.n_tiles; ++t) tile(t);
       group += latent_group_bytes(kWidth);
     });
-    if (asked >= group - start) continue;
-    for (int t = 0; t < kTiles; ++t) __builtin_prefetch(parts.next + asked + t * stride, 0, 3);
-    asked += 64;
+    ahead.step();
   }
 }
 

@@ -16,10 +16,9 @@ struct WidthRun {
 
 struct WidthRuns {
   int n = 0;
-  int64_t part_bytes = 0;
   WidthRun run[kLatentMaxCoords / kLatentGroup];
 
-  explicit WidthRuns(const LatentPlan& plan) : part_bytes(latent_part_bytes(plan)) {
+  explicit WidthRuns(const LatentPlan& plan) {
     int64_t at = kTileTokens;
     for (int g = 0; g < plan.n_groups(); ++g) {
       const int width = plan.widths[g];
@@ -38,23 +37,12 @@ struct SpreadWeights {
   alignas(64) int8_t lo[kMost][kChunkTiles][kGroupCodes];
 };
 
-/// Asks for the next line of kTiles parts that will be read after these; `asked` counts on.
-template <int kTiles>
-[[gnu::always_inline]] inline void ask_ahead(const PartRun& parts, int tile, int64_t part_bytes,
-                                             int64_t& asked) {
-  if (asked >= part_bytes) return;
-  const std::byte* next = parts.next + tile * parts.stride + asked;
-  for (int t = 0; t < kTiles; ++t) __builtin_prefetch(next + t * parts.stride, 0, 3);
-  asked += 64;
-}
-
 template <class Ops, int kQueries, int kTiles>
-void score_tiles_direct(const WidthRuns& runs, const PartRun& keys, const ScoreTask& task,
-                        int tile) {
+void score_tiles_direct(const WidthRuns& runs, const PartRun& keys, const ScoreTask& task, int tile,
+                        Ahead& ahead) {
   const LatentQueries& lq = task.queries;
   typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
   start_tiles<Ops, kQueries, kTiles>(lq, 0, hi, lo);
-  int64_t asked = 0;
   const auto* parts = reinterpret_cast<const uint8_t*>(keys.data) + tile * keys.stride;
   for (int r = 0; r < runs.n; ++r) {
     const WidthRun& run = runs.run[r];
@@ -72,7 +60,7 @@ void score_tiles_direct(const WidthRuns& runs, const PartRun& keys, const ScoreT
             } else {
               add_codes<Ops, kQueries, kTiles, false>(lq, 0, g, c, hi, lo);
             }
-            ask_ahead<kTiles>(keys, tile, runs.part_bytes, asked);
+            ahead.step();
           }
         });
   }
@@ -81,9 +69,9 @@ void score_tiles_direct(const WidthRuns& runs, const PartRun& keys, const ScoreT
 
 /// Scores of the first kQueries queries for a whole chunk.
 template <class Ops, int kQueries>
-void score_direct(const WidthRuns& runs, const PartRun& keys, const ScoreTask& task) {
+void score_direct(const WidthRuns& runs, const PartRun& keys, const ScoreTask& task, Ahead& ahead) {
   for (int t = 0; t < kChunkTiles; t += Ops::kDirectTiles) {
-    score_tiles_direct<Ops, kQueries, Ops::kDirectTiles>(runs, keys, task, t);
+    score_tiles_direct<Ops, kQueries, Ops::kDirectTiles>(runs, keys, task, t, ahead);
   }
 }
 
@@ -121,8 +109,7 @@ template <class Ops, int kQueries, bool kFine, class Codes>
 
 template <class Ops, int kQueries>
 void mix_direct(const WidthRuns& runs, const PartRun& values, const ChunkWeights& weights,
-                const SpreadWeights<Ops>& spread, LatentSums<Ops>& sums) {
-  int64_t asked = 0;
+                const SpreadWeights<Ops>& spread, Ahead& ahead, LatentSums<Ops>& sums) {
   const auto* parts = reinterpret_cast<const uint8_t*>(values.data);
   for (int r = 0; r < runs.n; ++r) {
     const WidthRun& run = runs.run[r];
@@ -140,7 +127,7 @@ void mix_direct(const WidthRuns& runs, const PartRun& values, const ChunkWeights
             } else {
               mix_group<Ops, kQueries, false>(c, g, weights, spread, sums);
             }
-            ask_ahead<kChunkTiles>(values, 0, runs.part_bytes, asked);
+            ahead.step();
           }
         });
   }

@@ -28,8 +28,8 @@ struct ChunkPhases {
   // [n_fast + kSlowPolynomials / 2, 2, kLatentChunk / 2], for the second half's tokens: cos and sin
   // of a fast pair's angle from the middle, then T_2j and T_2j+1 of 2 distance / kLatentChunk
   const float* functions = nullptr;
-  // [n_pairs - n_fast, kSlowPolynomials]: the even polynomials that make up cos of a pair, in turns
-  // with the odd ones that make up sin
+  // [n_pairs - n_fast, 2, kSlowPolynomials / 2]: the even polynomials that make up cos of a pair,
+  // then the odd ones that make up sin
   const float* slow = nullptr;
   const float* middle =
       nullptr;  // [2 n_pairs]: the phases of half a chunk, kLatentChunk - 1 halves

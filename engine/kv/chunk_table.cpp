@@ -13,8 +13,8 @@ using simd::kSlowPolynomials;
 
 constexpr int kHalf = kLatentChunk / 2;
 
-/// Coefficients of cos(turn x) and sin(turn x), -1 <= x <= 1, in Chebyshev polynomials:
-/// interpolation at 64 roots. Those of odd ones in cos, and of even ones in sin, are 0.
+/// Coefficients of cos(turn x), -1 <= x <= 1, in even Chebyshev polynomials, then of sin(turn x) in
+/// odd ones: interpolation at 64 roots.
 void chebyshev(double turn, float* out) {
   constexpr int kNodes = 64;
   for (int j = 0; j < kSlowPolynomials; ++j) {
@@ -23,7 +23,7 @@ void chebyshev(double turn, float* out) {
       const double angle = std::numbers::pi * (k + 0.5) / kNodes, x = turn * std::cos(angle);
       sum += (j % 2 == 0 ? std::cos(x) : std::sin(x)) * std::cos(j * angle);
     }
-    out[j] = float(sum * (j == 0 ? 1.0 : 2.0) / kNodes);
+    out[j / 2 + j % 2 * kSlowPolynomials / 2] = float(sum * (j == 0 ? 1.0 : 2.0) / kNodes);
   }
 }
 

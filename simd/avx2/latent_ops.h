@@ -53,6 +53,7 @@ struct LatentOps : LatentCodes {
   }
 
   static Float mul_add(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+  static __m128 mul_add4(__m128 a, __m128 b, __m128 c) { return _mm_fmadd_ps(a, b, c); }
   /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 below the range of normal floats.
   static Float exp2(Float x) {
     const Float floor = xsimd::max(xsimd::floor(x), Float(-127.0f));

@@ -48,6 +48,7 @@ struct LatentOps : Isa, LatentCodes {
   static Float to_float(Sums sum, int) { return _mm512_cvtepi32_ps(sum); }
 
   static Float mul_add(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
+  static __m128 mul_add4(__m128 a, __m128 b, __m128 c) { return _mm_fmadd_ps(a, b, c); }
   /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 far below the range of a float.
   static Float exp2(Float x) {
     const Float f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);

@@ -96,6 +96,9 @@ struct LatentOps : Isa {
   }
 
   static Float mul_add(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
+  static float32x4_t mul_add4(float32x4_t a, float32x4_t b, float32x4_t c) {
+    return vfmaq_f32(c, a, b);
+  }
   /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 below the range of normal floats.
   static Float exp2(Float x) {
     const Float floor = xsimd::max(xsimd::floor(x), Float(-127.0f));

@@ -218,7 +218,7 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   start_sums<Ops>(queries.n_queries, tiles.v, scratch.sums);
   const WidthPair runs{WidthRuns(tiles.k), WidthRuns(tiles.v)};
   if (tiles.mean) {
-    scratch.mean.prepare(*tiles.mean, {first_query, first_query + queries.n_queries});
+    scratch.mean.template prepare<Ops>(*tiles.mean, {first_query, first_query + queries.n_queries});
   }
   for (;; chunk = chunks.take()) {
     start_scores<Ops>(tiles.mean, scratch.mean, queries.n_queries, chunk.begin, scratch.score);

@@ -9,6 +9,9 @@
 namespace lowkey::simd::wide {
 namespace {
 
+/// Four floats; every set has registers of them.
+typedef float Four __attribute__((vector_size(16), aligned(4)));
+
 constexpr int kGroupCodes = kLatentGroup * kTileTokens;
 
 /// 64 codes as the bit planes of one group (layout in simd/latent_tile.h).

@@ -8,56 +8,83 @@ namespace {
 
 static_assert(kChunkTokens == kLatentChunk);
 
-/// A value for every slow polynomial; compilers lower it to what the set has.
-typedef float SlowSum __attribute__((vector_size(4 * kSlowPolynomials), aligned(4)));
-typedef double SlowPairs __attribute__((vector_size(4 * kSlowPolynomials)));
+/// What a query takes of the even, and of the odd, functions of a chunk: of a pair's cos and sin,
+/// or of the slow pairs' polynomials behind the fast pairs.
+struct ChunkShares {
+  alignas(64) float even[kLatentMaxCoords / 2 + kSlowPolynomials];
+  alignas(64) float odd[kLatentMaxCoords / 2 + kSlowPolynomials];
+};
 
-/// What the slow pairs' cosines and sines [n, 2] come to in polynomials. Several sums, because one
-/// would wait for itself.
-inline void slow_shares(const ChunkPhases& phases, const float* pairs, float* shares) {
-  constexpr int kSums = 4;
-  static_assert(kSlowPolynomials == 8);
-  SlowSum sum[kSums] = {};
-  const auto* of_pair = reinterpret_cast<const SlowSum*>(phases.slow);
-  const auto both = [&](int i) {
-    double p;  // cosine and sine at once
-    std::memcpy(&p, pairs + 2 * i, sizeof(p));
-    return (SlowSum)(SlowPairs{p, p, p, p});
-  };
-  const int n = phases.n_pairs - phases.n_fast;
+/// Weights of phases [2 n], seen `by` [2 n] phases later: what cos, and sin, of the angle from
+/// there on take.
+template <class Ops>
+void turn_weights(const float* weights, const float* by, int n, float* cosines, float* sines) {
+  using Float = typename Ops::Float;
   int i = 0;
-  for (; i + kSums <= n; i += kSums) {
-    for (int k = 0; k < kSums; ++k) sum[k] += both(i + k) * of_pair[i + k];
+  for (; i + Ops::kLanes <= n; i += Ops::kLanes) {
+    const Float a = Float::load_unaligned(weights + i), b = Float::load_unaligned(weights + n + i);
+    const Float c = Float::load_unaligned(by + i), s = Float::load_unaligned(by + n + i);
+    Ops::mul_add(a, c, b * s).store_unaligned(cosines + i);
+    (b * c - a * s).store_unaligned(sines + i);
   }
-  for (; i < n; ++i) sum[0] += both(i) * of_pair[i];
-  const SlowSum total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  std::memcpy(shares, &total, sizeof(total));
+  for (; i < n; ++i) {
+    cosines[i] = weights[i] * by[i] + weights[n + i] * by[n + i];
+    sines[i] = weights[n + i] * by[i] - weights[i] * by[n + i];
+  }
 }
 
-/// Weights of phases as seen `by` phases later: what cos and sin of the angle from there on take.
-/// kApart: floats from one pair's share of cos to the next's; its share of sin lies kToSine behind.
-template <int kApart>
-inline void turn_weights(const float* weights, const float* by, int n, int to_sine, float* out) {
-  for (int i = 0; i < n; ++i) {
-    out[kApart * i] = weights[i] * by[i] + weights[n + i] * by[n + i];
-    out[kApart * i + to_sine] = weights[n + i] * by[i] - weights[i] * by[n + i];
+/// Gathers what a query takes of the slow pairs into polynomials, in their place. Several sums,
+/// because one would wait for itself.
+template <class Ops>
+void gather_slow(const ChunkPhases& phases, ChunkShares& shares) {
+  static_assert(kSlowPolynomials == 8);
+  constexpr int kSums = 4;
+  Four even[kSums] = {}, odd[kSums] = {};
+  const auto* row = reinterpret_cast<const Four*>(phases.slow);
+  const auto add = [&](int i, int sum) __attribute__((always_inline)) {
+    const float c = shares.even[i], s = shares.odd[i];
+    even[sum] = Ops::mul_add4(Four{c, c, c, c}, row[0], even[sum]);
+    odd[sum] = Ops::mul_add4(Four{s, s, s, s}, row[1], odd[sum]);
+    row += 2;
+  };
+  int i = phases.n_fast;
+  for (; i + kSums <= phases.n_pairs; i += kSums) {
+    unrolled<kSums>([&](auto k) __attribute__((always_inline)) { add(i + k, k); });
   }
+  for (; i < phases.n_pairs; ++i) add(i, 0);
+  const Four all_even = (even[0] + even[1]) + (even[2] + even[3]);
+  const Four all_odd = (odd[0] + odd[1]) + (odd[2] + odd[3]);
+  std::memcpy(shares.even + phases.n_fast, &all_even, sizeof(Four));
+  std::memcpy(shares.odd + phases.n_fast, &all_odd, sizeof(Four));
 }
 
 /// The weights of a block's queries, turned by half a chunk and in units of log 2.
 struct MiddleWeights {
   alignas(64) float of[kQueryBlock][kLatentMaxCoords];
   float constant[kQueryBlock];
+  int n_active = 0;  // pairs of functions that any query takes anything of: others cost nothing
+  int16_t active[kLatentMaxCoords / 2 + kSlowPolynomials / 2];
 
+  template <class Ops>
   void prepare(const TurnedMean& mean, Range queries) {
     constexpr float kLog2E = 1.44269504f;
-    const int n = mean.phases->n_pairs;
+    const int n = mean.phases->n_pairs, n_fast = mean.phases->n_fast;
+    n_active = 0;
     for (int64_t q = queries.begin; q < queries.end; ++q) {
       float* own = of[q - queries.begin];
-      turn_weights<1>(mean.weights + q * 2 * n, mean.phases->middle, n, n, own);
+      turn_weights<Ops>(mean.weights + q * 2 * n, mean.phases->middle, n, own, own + n);
       for (int i = 0; i < 2 * n; ++i) own[i] *= kLog2E;
       constant[q - queries.begin] = mean.constant[q] * kLog2E;
     }
+    const auto takes_part = [&](int f) {
+      bool any = false;
+      for (int64_t q = 0; q < queries.size(); ++q) any |= of[q][f] != 0 || of[q][n + f] != 0;
+      return any;
+    };
+    for (int f = 0; f < n_fast; ++f) {
+      if (takes_part(f)) active[n_active++] = int16_t(f);
+    }
+    for (int j = 0; j < kSlowPolynomials / 2; ++j) active[n_active++] = int16_t(n_fast + j);
   }
 };
 
@@ -67,20 +94,21 @@ inline void prefetch_phases(const TurnedMean& mean, int64_t token) {
   for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(mean.start + token * n + i);
 }
 
-/// What kQueries queries take of one function, even or odd, added to their sums.
+/// What kQueries queries take of one function, even or odd, added to their sums; a query's share
+/// lies sizeof(ChunkShares) behind the last one's.
 template <class Ops, int kQueries, int kHeld>
-[[gnu::always_inline]] inline void add_function(const float* shares, int64_t stride,
-                                                const float* function,
+[[gnu::always_inline]] inline void add_function(const float* share, const float* function,
                                                 typename Ops::Float (&sum)[kQueries][kHeld]) {
   using Float = typename Ops::Float;
+  constexpr int64_t kStride = sizeof(ChunkShares) / sizeof(float);
   Float value[kHeld];
   unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
     value[v] = Float::load_aligned(function + v * Ops::kLanes);
   });
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    const Float share(shares[q * stride]);
+    const Float own(share[q * kStride]);
     unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
-      sum[q][v] = Ops::mul_add(share, value[v], sum[q][v]);
+      sum[q][v] = Ops::mul_add(own, value[v], sum[q][v]);
     });
   });
 }
@@ -92,20 +120,13 @@ void mean_scores(const TurnedMean& mean, const MiddleWeights& weights, int query
   using Float = typename Ops::Float;
   constexpr int kHalf = kChunkTokens / 2, kVectors = kHalf / Ops::kLanes;
   constexpr int kHeld = kVectors < 4 ? kVectors : 4;
-  constexpr int64_t kShares = kLatentMaxCoords + kSlowPolynomials;
   const ChunkPhases& phases = *mean.phases;
-  alignas(64) float shares[kQueries][kShares];
+  ChunkShares shares[kQueries];
   for (int q = 0; q < kQueries; ++q) {
     const float* start = mean.start + token * 2 * phases.n_pairs;
-    turn_weights<2>(weights.of[query + q], start, phases.n_pairs, 1, shares[q]);
-    slow_shares(phases, shares[q] + 2 * phases.n_fast, shares[q] + 2 * phases.n_fast);
+    turn_weights<Ops>(weights.of[query + q], start, phases.n_pairs, shares[q].even, shares[q].odd);
+    gather_slow<Ops>(phases, shares[q]);
   }
-  const auto takes_part = [&](int f) {
-    bool any = false;
-    for (int q = 0; q < kQueries; ++q)
-      any = any || shares[q][2 * f] != 0 || shares[q][2 * f + 1] != 0;
-    return any;
-  };
   for (int first = 0; first < kVectors; first += kHeld) {
     Float even[kQueries][kHeld], odd[kQueries][kHeld];
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
@@ -114,11 +135,11 @@ void mean_scores(const TurnedMean& mean, const MiddleWeights& weights, int query
         odd[q][v] = Float(0.0f);
       });
     });
-    const float* function = phases.functions + first * Ops::kLanes;
-    for (int f = 0; f < phases.n_function_pairs(); ++f, function += kChunkTokens) {
-      if (!takes_part(f)) continue;  // pairs without a mean cost nothing
-      add_function<Ops, kQueries, kHeld>(shares[0] + 2 * f, kShares, function, even);
-      add_function<Ops, kQueries, kHeld>(shares[0] + 2 * f + 1, kShares, function + kHalf, odd);
+    for (int i = 0; i < weights.n_active; ++i) {
+      const int f = weights.active[i];
+      const float* function = phases.functions + f * kChunkTokens + first * Ops::kLanes;
+      add_function<Ops, kQueries, kHeld>(shares[0].even + f, function, even);
+      add_function<Ops, kQueries, kHeld>(shares[0].odd + f, function + kHalf, odd);
     }
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
       unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {

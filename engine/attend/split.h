@@ -20,8 +20,12 @@ struct AttendShape {
 };
 
 constexpr int kQueryTokens = 32;  // tokens of a query block
-// Cached tokens per split when one block of queries stands alone.
+// Cached tokens per split when one block of queries stands alone. A long context is cut where its
+// owners change; a short one evenly and in an even number of splits, so that few threads end
+// together.
 constexpr int kSplitTokens = kOwnedTokens;
+constexpr int64_t kEvenSplits = 16;  // up to so many
+constexpr int64_t kSplitUnit = 128;  // tokens; what the kernels take at a time
 
 struct AttendTask {
   int block = 0;           // of queries, of one cache: which of those attended together
@@ -36,9 +40,10 @@ struct AttendPlan {
   int n_heads = 0;
   int64_t first = 0;  // position of the first query
   int64_t n_queries = 0;
-  int n_blocks = 1;            // of queries
-  int n_splits = 1;            // of tokens
-  int64_t partial_floats = 0;  // per task
+  int n_blocks = 1;                     // of queries
+  int n_splits = 1;                     // of tokens
+  int64_t split_tokens = kSplitTokens;  // of each but the last
+  int64_t partial_floats = 0;           // per task
 
   int64_t n_tasks() const { return int64_t{n_heads} * n_blocks * n_splits; }
 
@@ -50,12 +55,21 @@ struct AttendPlan {
     task.positions = {first + int64_t{block} * kQueryTokens,
                       std::min(first + int64_t{block + 1} * kQueryTokens, first + n_queries)};
     task.with_exact = split == n_splits - 1;
-    task.coded = {int64_t{split} * kSplitTokens, task.with_exact
-                                                     ? std::numeric_limits<int64_t>::max()
-                                                     : int64_t{split + 1} * kSplitTokens};
+    task.coded = {split * split_tokens, task.with_exact ? std::numeric_limits<int64_t>::max()
+                                                        : (split + 1) * split_tokens};
     return task;
   }
 };
+
+/// Cuts n_tokens into the plan's splits.
+inline void cut_tokens(int64_t n_tokens, AttendPlan& plan) {
+  int64_t n = std::max<int64_t>(1, n_tokens / kSplitTokens);
+  if (n_tokens >= kSplitTokens && n < kEvenSplits) {
+    n = round_up(n, 2);
+    plan.split_tokens = round_up(ceil_div(n_tokens, n), kSplitUnit);
+  }
+  plan.n_splits = int(n);
+}
 
 inline AttendPlan plan_attention(const AttendShape& shape, int64_t first, int64_t n) {
   AttendPlan plan;
@@ -63,7 +77,7 @@ inline AttendPlan plan_attention(const AttendShape& shape, int64_t first, int64_
   plan.first = first;
   plan.n_queries = n;
   plan.n_blocks = int(ceil_div(n, kQueryTokens));
-  if (plan.n_blocks == 1) plan.n_splits = int(std::max<int64_t>(1, (first + n) / kSplitTokens));
+  if (plan.n_blocks == 1) cut_tokens(first + n, plan);
   const int64_t n_rows = std::min<int64_t>(n, kQueryTokens) * shape.group();
   plan.partial_floats = round_up(n_rows * (2 + shape.head_dim), 16);
   return plan;

@@ -154,7 +154,8 @@ Ledger step_ledger(const models::ModelConfig& c, const WeightTraffic& weights,
   const AttendPlan plan =
       plan_attention({c.n_heads, c.n_kv_heads, c.head_dim}, step.depth, step.n_tokens);
   l.attend_tasks = batch * double(plan.n_tasks());
-  const double of_head = double(last - int64_t{plan.n_splits - 1} * kSplitTokens) / double(last);
+  const int64_t rest = last - (plan.n_splits - 1) * plan.split_tokens;
+  const double of_head = double(std::max(rest, std::min(last, plan.split_tokens))) / double(last);
   l.longest_task = plan.n_blocks > 1 ? 1.0 / l.attend_tasks : of_head / (batch * c.n_kv_heads);
   if (cache.carries_rows) {
     l.carry_products = rows * double(c.n_layers) * 2 * (c.n_heads + c.n_kv_heads) *

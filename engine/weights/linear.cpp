@@ -17,6 +17,15 @@ constexpr int64_t kDenseTokens = 16;
 // Rows unpacked at a time: 128 rows of 1,536 columns in f32 stay in a level-2 cache.
 constexpr int64_t kDensePanels = 8;
 
+/// Panels that a thread takes at a time: few, to even out threads of unequal speed, but enough of
+/// them to be worth a claim. Many tokens are laid out anew for every piece, and pass over pairs of
+/// panels: fewer and even ones then.
+int64_t panel_grain(int64_t n_panels, int n_threads, int64_t n_tokens) {
+  const bool many = n_tokens >= kDenseTokens;
+  const int64_t grain = std::max<int64_t>(1, n_panels / (int64_t{n_threads} * (many ? 2 : 6)));
+  return many ? round_up(grain, 2) : grain;
+}
+
 template <class T, class Unpack, class Gemm>
 void dense(const Context& context, const PanelMatrix& w, MatrixView<const T> x,
            const MatmulOut& out, Unpack unpack, Gemm gemm) {
@@ -51,7 +60,7 @@ void apply_float(const Context& context, const PackedMatrix& packed, MatrixView<
     return dense<float>(context, w, x, out, context.kernels->unpack_f32, gemm_f32);
   }
   context.team->parallel_for_owned(
-      packed.bounds, panel_grain(w.n_panels(), context.team->size()),
+      packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.rows),
       [&](Range panels, int) { context.kernels->matmul_float(w, panels, x, out); });
 }
 
@@ -115,7 +124,8 @@ void Linear::apply(const Context& context, MatrixView<const float> x, Activation
         });
       }
       context.team->parallel_for_owned(
-          part.bounds, panel_grain(w.n_panels(), context.team->size()), [&](Range panels, int) {
+          part.bounds, panel_grain(w.n_panels(), context.team->size(), x.rows),
+          [&](Range panels, int) {
             context.kernels->matmul_quantized(w, panels, integers, part_out);
           });
     }

@@ -43,12 +43,6 @@ bool can_stack(std::span<const models::TensorView* const> parts);
 /// touched on the memory node whose threads will multiply with it.
 Result<PackedMatrix> pack(std::span<const models::TensorView* const> parts, WeightStore& store);
 
-/// Panels that a thread takes at a time: few, to even out threads of unequal speed, but enough of
-/// them to be worth a claim.
-inline int64_t panel_grain(int64_t n_panels, int n_threads) {
-  return std::max<int64_t>(1, n_panels / (int64_t{n_threads} * 6));
-}
-
 /// Row `row` as n_cols floats.
 void unpack_row(const simd::PanelMatrix& matrix, int64_t row, float* out);
 

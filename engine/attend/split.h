@@ -8,6 +8,7 @@
 
 #include "base/view.h"
 #include "engine/kv/tiles.h"
+#include "simd/latent_run.h"
 
 namespace lowkey::engine {
 
@@ -25,7 +26,6 @@ constexpr int kQueryTokens = 32;  // tokens of a query block
 // together.
 constexpr int kSplitTokens = kOwnedTokens;
 constexpr int64_t kEvenSplits = 16;  // up to so many
-constexpr int64_t kSplitUnit = 128;  // tokens; what the kernels take at a time
 
 struct AttendTask {
   int block = 0;           // of queries, of one cache: which of those attended together
@@ -66,7 +66,7 @@ inline void cut_tokens(int64_t n_tokens, AttendPlan& plan) {
   int64_t n = std::max<int64_t>(1, n_tokens / kSplitTokens);
   if (n_tokens >= kSplitTokens && n < kEvenSplits) {
     n = round_up(n, 2);
-    plan.split_tokens = round_up(ceil_div(n_tokens, n), kSplitUnit);
+    plan.split_tokens = round_up(ceil_div(n_tokens, n), simd::kLatentChunk);
   }
   plan.n_splits = int(n);
 }

@@ -36,6 +36,7 @@ struct Chunk {
   /// From the first part of either side to the end of the last: a tile's parts lie side by side.
   const std::byte* data() const { return std::min(keys.data, values.data); }
   int64_t bytes() const { return keys.n_tiles * keys.stride; }
+  Ahead all() const { return {data(), data() + bytes()}; }
 };
 
 /// Gains of a chunk's tokens, 1 beyond its end; returns the largest code.
@@ -178,9 +179,7 @@ class Chunks {
     Chunk chunk = here();
     at_ = chunk.end();
     if (done()) return chunk;
-    const Chunk after = here();
-    chunk.ahead.at = after.data();
-    chunk.ahead.end = after.data() + after.bytes();
+    chunk.ahead = here().all();
     return chunk;
   }
 
@@ -212,8 +211,7 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   if (begin >= end) return;
   Chunks chunks(tiles, std::max(begin, 0), end);
   Chunk chunk = chunks.take();
-  prefetch_parts(chunk.keys, latent_part_bytes(tiles.k));
-  prefetch_parts(chunk.values, latent_part_bytes(tiles.v));
+  chunk.all().rest();
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
   start_sums<Ops>(queries.n_queries, tiles.v, scratch.sums);
   const WidthPair runs{WidthRuns(tiles.k), WidthRuns(tiles.v)};

@@ -89,6 +89,10 @@ struct Ahead {
   const std::byte* end = nullptr;
   int per_step = 1;  // lines
 
+  /// All at once, where nothing has been asked for ahead of time.
+  void rest() {
+    for (; at < end; at += 64) __builtin_prefetch(at, 0, 3);
+  }
   /// Spreads half of `n_bytes` over `n_steps`.
   void spread_half(int64_t n_bytes, int n_steps) {
     per_step = int(ceil_div(n_bytes, int64_t{2} * 64 * std::max(n_steps, 1)));
@@ -97,15 +101,6 @@ struct Ahead {
     for (int i = 0; i < per_step && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 3);
   }
 };
-
-/// Asks for whole parts at once, where nothing has been asked for ahead of time.
-inline void prefetch_parts(const PartRun& parts, int64_t part_bytes) {
-  for (int t = 0; t < parts.n_tiles; ++t) {
-    for (int64_t at = 0; at < part_bytes; at += 64) {
-      __builtin_prefetch(parts.data + t * parts.stride + at, 0, 2);
-    }
-  }
-}
 
 /// The groups of some parts as bytes: codes [n_groups][kTiles][64].
 template <class Ops, int kTiles>

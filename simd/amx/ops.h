@@ -1,4 +1,4 @@
-// AMX: the 512-bit set with many-token products on the tile unit.
+// AMX: the 512-bit set with products of many tokens, and of many queries, on the tile unit.
 // Contracts of the ops: simd/kernel_set.h.
 #pragma once
 
@@ -9,8 +9,12 @@ namespace lowkey::simd::amx {
 void matmul_quantized(const PanelMatrix& w, Range panels, const Activations& a,
                       const MatmulOut& out);
 
-/// The same kernel on an emulated tile unit; runs wherever the AVX-512 set does. For tests.
+void latent_attend(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state);
+
+/// The same kernels on an emulated tile unit; they run wherever the AVX-512 set does. For tests.
 void matmul_quantized_emulated(const PanelMatrix& w, Range panels, const Activations& a,
                                const MatmulOut& out);
+void latent_attend_emulated(const LatentRuns& tiles, const QueryBlock& queries,
+                            const AttendState& state);
 
 }  // namespace lowkey::simd::amx

@@ -14,6 +14,7 @@ const KernelSet& kernel_set() {
     tiles.name = "amx";
     tiles.supported = [](const CpuFeatures& cpu) { return cpu.amx_int8 && cpu.avx512_vnni; };
     tiles.matmul_quantized = matmul_quantized;
+    tiles.latent_attend = latent_attend;
     return tiles;
   }();
   return set;

@@ -16,19 +16,38 @@ class EmulatedTiles {
   void multiply_hi(const int8_t* q, int64_t stride, int32_t* out) { multiply(q, stride, out); }
   void multiply_lo(const int8_t* q, int64_t stride, int32_t* out) { multiply(q, stride, out); }
 
+  void start() {
+    std::memset(hi_, 0, sizeof hi_);
+    std::memset(lo_, 0, sizeof lo_);
+  }
+  void load_codes(const uint8_t* codes, int64_t stride) {
+    for (int row = 0; row < k_ / 4; ++row) std::memcpy(weights_[row], codes + row * stride, 64);
+  }
+  void add_hi(const int8_t* q, int64_t stride) { add(q, stride, hi_); }
+  void add_lo(const int8_t* q, int64_t stride) { add(q, stride, lo_); }
+  void store(int32_t* hi, int32_t* lo) const {
+    std::memcpy(hi, hi_, sizeof hi_);
+    std::memcpy(lo, lo_, sizeof lo_);
+  }
+
  private:
-  void multiply(const int8_t* q, int64_t stride, int32_t* out) const {
+  void add(const int8_t* q, int64_t stride, int32_t* out) const {
     for (int m = 0; m < 16; ++m) {
       for (int n = 0; n < 16; ++n) {
-        int32_t sum = 0;
-        for (int k = 0; k < k_; ++k) sum += q[m * stride + k] * weights_[k / 4][4 * n + k % 4];
-        out[16 * m + n] = sum;
+        for (int k = 0; k < k_; ++k) {
+          out[16 * m + n] += q[m * stride + k] * weights_[k / 4][4 * n + k % 4];
+        }
       }
     }
   }
+  void multiply(const int8_t* q, int64_t stride, int32_t* out) const {
+    std::memset(out, 0, sizeof hi_);
+    add(q, stride, out);
+  }
 
   int k_;
-  uint8_t weights_[8][64];
+  uint8_t weights_[16][64];
+  int32_t hi_[256], lo_[256];
 };
 
 }  // namespace

@@ -8,8 +8,12 @@
 namespace lowkey::simd::amx {
 namespace {
 
-/// One product: 16 tokens by k columns (k = 32, or 16 where a scale covers 16 columns) times
-/// k columns by 16 rows. Holds this thread's tile configuration while it lives.
+/// GCC's intrinsics do not say that they read memory: what was written there before must not be
+/// left out, nor written later.
+[[gnu::always_inline]] inline void written(const void* p) { asm volatile("" ::"r"(p) : "memory"); }
+
+/// Products of 16 rows of k signed bytes, in two halves, with k rows of 16 columns of codes (k =
+/// 16, 32 or 64). Holds this thread's tile configuration while it lives.
 class HardwareTiles {
  public:
   explicit HardwareTiles(int k) {
@@ -25,6 +29,7 @@ class HardwareTiles {
     set(0, k / 4, 64);                          // weights
     for (int tile : {1, 2}) set(tile, 16, k);   // activations
     for (int tile : {3, 4}) set(tile, 16, 64);  // sums
+    written(&config);
     _tile_loadconfig(&config);
   }
   ~HardwareTiles() { _tile_release(); }
@@ -32,21 +37,43 @@ class HardwareTiles {
   HardwareTiles& operator=(const HardwareTiles&) = delete;
 
   /// Code vectors [k / 4][64] as in panel.h: exactly the order the unit wants.
-  void load_weights(const uint8_t* codes) { _tile_loadd(0, codes, 64); }
+  void load_weights(const uint8_t* codes) { load_codes(codes, 64); }
 
   /// out [16 tokens][16 rows] = q [16 tokens, k], rows `stride` bytes apart, times the weights.
   void multiply_hi(const int8_t* q, int64_t stride, int32_t* out) {
     _tile_zero(3);
-    _tile_loadd(1, q, stride);
-    _tile_dpbsud(3, 1, 0);
+    add_hi(q, stride);
     _tile_stored(3, out, 64);
   }
   /// The same in registers of its own, so that the two overlap.
   void multiply_lo(const int8_t* q, int64_t stride, int32_t* out) {
     _tile_zero(4);
+    add_lo(q, stride);
+    _tile_stored(4, out, 64);
+  }
+
+  /// Sums over several products: start, then load_codes and add_hi, add_lo for each, then store.
+  void start() {
+    _tile_zero(3);
+    _tile_zero(4);
+  }
+  void load_codes(const uint8_t* codes, int64_t stride) {
+    written(codes);
+    _tile_loadd(0, codes, stride);
+  }
+  void add_hi(const int8_t* q, int64_t stride) {
+    written(q);
+    _tile_loadd(1, q, stride);
+    _tile_dpbsud(3, 1, 0);
+  }
+  void add_lo(const int8_t* q, int64_t stride) {
+    written(q);
     _tile_loadd(2, q, stride);
     _tile_dpbsud(4, 2, 0);
-    _tile_stored(4, out, 64);
+  }
+  void store(int32_t* hi, int32_t* lo) {
+    _tile_stored(3, hi, 64);
+    _tile_stored(4, lo, 64);
   }
 };
 

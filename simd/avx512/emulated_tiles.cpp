@@ -1,4 +1,5 @@
 // Stands here and not in amx/ so that no instruction of the tile unit can slip in.
+#include "simd/amx/latent_tiles.h"
 #include "simd/amx/ops.h"
 #include "simd/amx/tile_dispatch.h"
 #include "simd/amx/tile_emulated.h"
@@ -8,6 +9,11 @@ namespace lowkey::simd::amx {
 void matmul_quantized_emulated(const PanelMatrix& w, Range panels, const Activations& a,
                                const MatmulOut& out) {
   matmul_on_tiles<EmulatedTiles>(w, panels, a, out);
+}
+
+void latent_attend_emulated(const LatentRuns& tiles, const QueryBlock& queries,
+                            const AttendState& state) {
+  wide::latent_attend<TileLatentOps<EmulatedTiles>>(tiles, queries, state);
 }
 
 }  // namespace lowkey::simd::amx

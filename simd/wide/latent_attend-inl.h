@@ -10,6 +10,9 @@
 namespace lowkey::simd::wide {
 namespace {
 
+/// From so many queries on a block takes matrix tiles, where there are any.
+constexpr int kTileQueries = 8;
+
 /// Everything a block of queries needs on its way through a run.
 template <class Ops>
 struct LatentScratch {
@@ -22,6 +25,7 @@ struct LatentScratch {
   alignas(64) float score[kQueryBlock * kChunkTokens];
   alignas(64) float key_gain[kChunkTokens];
   alignas(64) float value_gain[kChunkTokens];
+  typename TileUnit<Ops>::Type* tiles = nullptr;  // for blocks of many queries
 };
 
 /// Tokens [begin, begin + n_tokens) of the runs, begin on a tile; all of one run.
@@ -91,6 +95,9 @@ void score_keys(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
   }
   chunk.ahead.spread_half(chunk.bytes(), plan.n_groups());
   unpack_part<Ops, kChunkTiles>(plan, keys, chunk.ahead, s.codes);
+  if constexpr (kHasTiles<Ops>) {
+    if (s.sums.on_tiles) return Ops::score(*s.tiles, task, keys.n_tiles);
+  }
   score_chunk<Ops>(task, keys.n_tiles);
 }
 
@@ -102,7 +109,7 @@ void mix_values(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
   const int n = s.weights.n_active;
   chunk.ahead.spread_half(chunk.bytes(), plan.n_groups());
   if constexpr (Ops::kDirectQueries > 0) {
-    if (n <= Ops::kDirectQueries && values.n_tiles == kChunkTiles) {
+    if (n <= Ops::kDirectQueries && values.n_tiles == kChunkTiles && !s.sums.on_tiles) {
       spread_weights<Ops>(s.weights, s.sums.n_fine > 0, s.spread);
       return with_count(n, [&]<int kN>() {
         mix_direct<Ops, kN>(runs, values, s.weights, s.spread, chunk.ahead, s.sums);
@@ -110,6 +117,11 @@ void mix_values(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
     }
   }
   unpack_part<Ops, kChunkTiles>(plan, values, chunk.ahead, s.codes);
+  if constexpr (kHasTiles<Ops>) {
+    if (s.sums.on_tiles) {
+      return Ops::mix(*s.tiles, {s.codes, values.n_tiles, plan.n_groups()}, s.weights, s.sums);
+    }
+  }
   mix_chunk<Ops>(s.codes, values.n_tiles, plan.n_groups(), s.weights, s.sums);
 }
 
@@ -155,14 +167,12 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   *state.max = max;
   *state.sum = keep * *state.sum + scale * Ops::sum_of(Float::load_aligned(sums.weight[q]));
   for (int i = 0; i < d_v; ++i) state.out[i] *= keep;
-  const float* lanes = sums.out + q * sums.row;
   for (int g = 0; g < v.n_groups(); ++g) {
     const float centre = float((1 << (v.widths[g] - 1)) - Ops::kValueOffset) - 0.5f;
     const float weighted = g < sums.n_fine ? fine : coarse;
     const int first = kLatentGroup * g, end = std::min(first + kLatentGroup, v.n_coords);
-    for (int i = first; i < end; ++i, lanes += 4) {
-      const float code_sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-      state.out[i] += scale * v.steps[i] * (code_sum - centre * weighted);
+    for (int i = first; i < end; ++i) {
+      state.out[i] += scale * v.steps[i] * (sums.code_sum(q, i) - centre * weighted);
     }
   }
 }
@@ -213,7 +223,8 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   Chunk chunk = chunks.take();
   chunk.all().rest();
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
-  start_sums<Ops>(queries.n_queries, tiles.v, scratch.sums);
+  const bool on_tiles = scratch.tiles && queries.n_queries >= kTileQueries;
+  start_sums<Ops>(queries.n_queries, tiles.v, on_tiles, scratch.sums);
   const WidthPair runs{WidthRuns(tiles.k), WidthRuns(tiles.v)};
   if (tiles.mean) {
     scratch.mean.template prepare<Ops>(*tiles.mean, {first_query, first_query + queries.n_queries});
@@ -231,8 +242,8 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
 }
 
 template <class Ops>
-void latent_attend(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state) {
-  LatentScratch<Ops> scratch;
+void attend_blocks(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state,
+                   LatentScratch<Ops>& scratch) {
   for (int first = 0; first < queries.n_queries; first += kQueryBlock) {
     QueryBlock block = queries;
     block.q += int64_t{first} * queries.d_k;
@@ -243,6 +254,19 @@ void latent_attend(const LatentRuns& tiles, const QueryBlock& queries, const Att
         tiles, block, first,
         {state.max + first, state.sum + first, state.out + int64_t{first} * queries.d_v}, scratch);
   }
+}
+
+template <class Ops>
+void latent_attend(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state) {
+  LatentScratch<Ops> scratch;
+  if constexpr (kHasTiles<Ops>) {
+    if (queries.n_queries >= kTileQueries) {
+      typename Ops::Tiles unit(64);
+      scratch.tiles = &unit;
+      return attend_blocks<Ops>(tiles, queries, state, scratch);
+    }
+  }
+  attend_blocks<Ops>(tiles, queries, state, scratch);
 }
 
 }  // namespace

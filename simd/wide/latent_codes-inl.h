@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/view.h"
 #include "simd/latent_tile.h"
 
 namespace lowkey::simd::wide {

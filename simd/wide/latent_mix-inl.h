@@ -23,8 +23,17 @@ struct LatentSums {
   alignas(64) float weighted[kQueryBlock][Ops::kLanes];  // sum of p g, as rounded
   alignas(64) float coarse[kQueryBlock][Ops::kLanes];    // the same by the upper halves alone
   alignas(64) float out[kQueryBlock * kLatentMaxCoords / kLatentGroup * kTileTokens];
-  int64_t row = 0;  // floats of one query in `out`: 16 per group, 4 lanes for each coordinate
+  int64_t row = 0;  // floats of one query in `out`
   int n_fine = 0;   // groups from here on take the upper halves of the weights alone
+  // Where matrix tiles mix, 16 coordinates of 4 groups share a vector, coordinate c of group g in
+  // lane 4 c + g % 4. Otherwise a group fills one, its coordinates four lanes each.
+  bool on_tiles = false;
+
+  float code_sum(int q, int i) const {
+    const float* lanes = out + q * row;
+    if (on_tiles) return lanes[i / 16 * 16 + i % 4 * 4 + i / 4 % 4];
+    return (lanes[4 * i] + lanes[4 * i + 1]) + (lanes[4 * i + 2] + lanes[4 * i + 3]);
+  }
 };
 
 /// Rounded weights of the queries that see anything of a chunk.
@@ -37,8 +46,9 @@ struct ChunkWeights {
 };
 
 template <class Ops>
-void start_sums(int n_queries, const LatentPlan& values, LatentSums<Ops>& sums) {
-  sums.row = int64_t{values.n_groups()} * kTileTokens;
+void start_sums(int n_queries, const LatentPlan& values, bool on_tiles, LatentSums<Ops>& sums) {
+  sums.on_tiles = on_tiles;
+  sums.row = (on_tiles ? ceil_div(values.n_groups(), 4) : values.n_groups()) * kTileTokens;
   sums.n_fine = count_fine_groups(values, Ops::kFineValueWidth);
   std::fill_n(sums.max, n_queries, kUnseen);
   std::fill_n(&sums.weight[0][0], n_queries * Ops::kLanes, 0.0f);

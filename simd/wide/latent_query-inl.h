@@ -3,14 +3,29 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "simd/kernel_set.h"
 
 namespace lowkey::simd::wide {
 namespace {
 
-/// Queries that share the unpacked codes of a chunk; their sums must stay near the core.
+/// Queries that share the unpacked codes of a chunk; their sums must stay near the core. As many as
+/// a matrix tile has rows.
 constexpr int kQueryBlock = 16;
+
+/// The matrix tile unit of a set, void if it has none.
+template <class Ops>
+struct TileUnit {
+  using Type = void;
+};
+template <class Ops>
+requires requires { typename Ops::Tiles; }
+struct TileUnit<Ops> {
+  using Type = typename Ops::Tiles;
+};
+template <class Ops>
+constexpr bool kHasTiles = !std::is_void_v<typename TileUnit<Ops>::Type>;
 
 struct LatentQueries {
   int n_queries = 0;
@@ -37,11 +52,11 @@ inline int count_fine_groups(const LatentPlan& plan, int fine_width) {
 struct QueryTable {
   alignas(64) float step[kLatentMaxCoords];
   alignas(64) int32_t shift[kLatentMaxCoords];  // code as multiplied - code as meant
-  int n_padded = 0;                             // whole vectors of 16
+  int n_padded = 0;                             // whole vectors, or rows of a matrix tile
 
-  QueryTable(const LatentPlan& plan, int key_offset) {
+  QueryTable(const LatentPlan& plan, int key_offset, int padding) {
     const int n_coded = kLatentGroup * plan.n_groups();
-    n_padded = (n_coded + 15) / 16 * 16;
+    n_padded = (n_coded + padding - 1) / padding * padding;
     std::copy(plan.steps, plan.steps + plan.n_coords, step);
     std::fill(step + plan.n_coords, step + n_padded, 0.0f);
     for (int c = 0; c < n_coded; ++c) {
@@ -95,7 +110,7 @@ void prepare_queries(const LatentPlan& plan, const QueryBlock& queries, LatentQu
   out.n_queries = queries.n_queries;
   out.n_groups = plan.n_groups();
   out.n_fine = count_fine_groups(plan, Ops::kFineWidth);
-  const QueryTable table(plan, Ops::kKeyOffset);
+  const QueryTable table(plan, Ops::kKeyOffset, kHasTiles<Ops> ? 64 : 16);
   for (int i = 0; i < queries.n_queries; ++i) {
     prepare_query<Ops>(table, queries.q + int64_t{i} * queries.d_k, plan.n_coords, i, out);
   }

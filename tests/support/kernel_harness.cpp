@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 
+#include "simd/amx/ops.h"
 #include "simd/select.h"
 
 namespace lowkey::testing {
@@ -31,6 +32,21 @@ void expect_on_every_set(const KernelCheck& check) {
     EXPECT_TRUE(ran.count(name)) << "kernel set '" << name << "' should have run, but only "
                                  << names << " did";
   }
+}
+
+void expect_on_emulated_tiles(const KernelCheck& check) {
+#if defined(__x86_64__)
+  for (const simd::KernelSet* set : simd::all_kernel_sets()) {
+    if (set->name != std::string("avx512") || !set->supported(cpu_features())) continue;
+    simd::KernelSet tiles = *set;
+    tiles.name = "emulated tiles";
+    tiles.latent_attend = simd::amx::latent_attend_emulated;
+    SCOPED_TRACE(tiles.name);
+    EXPECT_TRUE(check(tiles));
+    return;
+  }
+#endif
+  GTEST_SKIP() << "the emulated tile unit needs the avx512 set";
 }
 
 simd::KernelSet copy_of_scalar_set() { return *simd::all_kernel_sets().back(); }

@@ -16,6 +16,10 @@ using KernelCheck = std::function<::testing::AssertionResult(const simd::KernelS
 /// Environment LOWKEY_EXPECT_SETS ("avx512,avx2"): sets that must have run, or the test fails.
 void expect_on_every_set(const KernelCheck& check);
 
+/// Runs `check` on the avx512 set with attention on an emulated matrix tile unit, so that the tile
+/// kernel is tested on processors without one; skips where that set cannot run.
+void expect_on_emulated_tiles(const KernelCheck& check);
+
 /// A copy of the oracle, to be spoiled by a test.
 simd::KernelSet copy_of_scalar_set();
 

@@ -21,6 +21,10 @@ inline void relax() {
 // idle team leaves the CPU to others: about 50 to 100 microseconds.
 constexpr int kSpins = 2000;
 
+// What a thread fetches of its share: it is to stay in its level-2 cache until it is read.
+constexpr int64_t kFetchBytes = 256 * 1024;
+constexpr int kFetchLines = 4;  // between two looks at whether there is work
+
 }  // namespace
 
 Team::Team(ThreadPlan plan) : plan_(std::move(plan)) {
@@ -60,15 +64,41 @@ void Team::run(FunctionRef<void(int)> body) {
   round_.notify_all();
   body(0);
   arrive(0);
-  for (int spins = 0;; ++spins) {
+  for (int spins = 0;;) {
     const int left = running_.load(std::memory_order_acquire);
     if (left == 0) return;
     if (spins < kSpins) {
-      relax();
+      spins += !fetch_or_relax(0, fetch_);
     } else {
       running_.wait(left, std::memory_order_acquire);
     }
   }
+}
+
+void Team::expect(const std::byte* data, int64_t bytes) {
+  if (workers_.empty()) return;
+  hint_.data.store(data, std::memory_order_relaxed);
+  hint_.bytes.store(bytes, std::memory_order_relaxed);
+  hint_.number.fetch_add(1, std::memory_order_release);
+}
+
+bool Team::fetch_or_relax(int thread, Fetch& fetch) const {
+  const uint32_t number = hint_.number.load(std::memory_order_acquire);
+  if (fetch.number != number) {
+    fetch.number = number;
+    const int64_t bytes = hint_.bytes.load(std::memory_order_relaxed);
+    const int64_t begin = bytes * thread / size(), end = bytes * (thread + 1) / size();
+    fetch.at = hint_.data.load(std::memory_order_relaxed) + begin;
+    fetch.end = fetch.at + std::min(end - begin, kFetchBytes);
+  }
+  if (fetch.at >= fetch.end) {
+    relax();
+    return false;
+  }
+  for (int i = 0; i < kFetchLines && fetch.at < fetch.end; ++i, fetch.at += 64) {
+    __builtin_prefetch(fetch.at, 0, 2);
+  }
+  return true;
 }
 
 /// The last of a group tells for all of it, the last of all groups wakes the caller.
@@ -127,11 +157,12 @@ void Team::parallel_for_owned(std::span<const int64_t> bounds, int64_t grain,
 void Team::work(int thread) {
   if (const auto& cpus = plan_.cpus_of[size_t(thread)]; !cpus.empty()) pin_this_thread(cpus);
   int seen = 0;
+  Fetch fetch;
   for (;;) {
     int spins = 0;
     while (round_.load(std::memory_order_acquire) == seen) {
-      if (++spins < kSpins) {
-        relax();
+      if (spins < kSpins) {
+        spins += !fetch_or_relax(thread, fetch);
       } else {
         round_.wait(seen, std::memory_order_acquire);
       }

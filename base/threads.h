@@ -5,9 +5,13 @@
 // takes piece by piece from a counter that nobody else touches. Whoever is done helps the others of
 // its group of eight, so that a thread that lost its CPU does not hold them up. Groups also report
 // their end together. So no counter is fought over, however many threads there are.
+//
+// Between two pieces of work one thread has things of its own to do. What the others know of the
+// next piece they ask memory for meanwhile.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -37,6 +41,11 @@ class Team {
   /// Runs body(thread) once on every thread; returns when all have finished. Not reentrant.
   void run(FunctionRef<void(int thread)> body);
 
+  /// What work after the next is to read, shared out in order: from the moment that they have
+  /// nothing to do, threads fetch the beginning of their shares of [data, data + bytes). A hint;
+  /// the bytes need not exist any more.
+  void expect(const std::byte* data, int64_t bytes);
+
   /// Hands out [0, n) in pieces of at most `grain`; up to `grain` stays with the caller. Results
   /// must not depend on which thread took a piece.
   void parallel_for(int64_t n, int64_t grain, FunctionRef<void(Range piece, int thread)> body);
@@ -55,7 +64,16 @@ class Team {
     std::atomic<uint64_t> value{0};
   };
 
+  /// What one thread still has to fetch.
+  struct Fetch {
+    uint32_t number = 0;  // of the hint
+    const std::byte* at = nullptr;
+    const std::byte* end = nullptr;
+  };
+
   void work(int thread);
+  /// Fetches a little, or waits a little if there is nothing to fetch; returns whether it fetched.
+  bool fetch_or_relax(int thread, Fetch& fetch) const;
   void arrive(int thread);
   /// Whom a thread helps: itself and its group.
   Range group_of(int thread) const;
@@ -71,6 +89,12 @@ class Team {
   const Body* body_ = nullptr;
   alignas(64) std::atomic<int> round_{0};
   alignas(64) std::atomic<int> running_{0};  // groups whose threads still work
+  struct alignas(64) Hint {
+    std::atomic<uint32_t> number{0};
+    std::atomic<const std::byte*> data{nullptr};
+    std::atomic<int64_t> bytes{0};
+  } hint_;
+  Fetch fetch_;  // the caller's
   alignas(64) std::atomic<bool> stopping_{false};
   std::vector<std::thread> workers_;
 };

@@ -91,6 +91,7 @@ class Decoder {
   void layer(int index, Step& step) const;
   void attention(int index, Step& step) const;
   void attend_all(int index, Step& step) const;
+  const Linear& after(int index) const;
   void feed_forward(int index, Step& step) const;
   void prepare_heads(int index, Step& step) const;
 

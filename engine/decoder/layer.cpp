@@ -40,9 +40,11 @@ void Decoder::attention(int index, Step& s) const {
   const LayerWeights& w = weights_.layers[size_t(index)];
   BlockScratch& scratch = s.scratch;
   norm_rows(s.context, read(s.x), w.attn_norm, config_.norm_eps, s.normed);
+  w.o.expect(s.context);
   w.qkv.apply(s.context, read(s.normed), scratch.activations, {s.q.data, s.q.stride, false});
   prepare_heads(index, s);
   attend_all(index, s);
+  w.gate_up.expect(s.context);
   w.o.apply(s.context, read(s.attended), scratch.activations, {s.x.data, s.x.stride, true});
 }
 
@@ -104,12 +106,18 @@ void Decoder::prepare_heads(int index, Step& s) const {
   }
 }
 
+/// What meets the hidden state when layer `index` is done.
+const Linear& Decoder::after(int index) const {
+  return index + 1 < config_.n_layers ? weights_.layers[size_t(index) + 1].qkv : weights_.head();
+}
+
 void Decoder::feed_forward(int index, Step& s) const {
   const LayerWeights& w = weights_.layers[size_t(index)];
   const int64_t n = s.x.rows, n_ff = config_.n_ff;
   BlockScratch& scratch = s.scratch;
   norm_rows(s.context, read(s.x), w.ffn_norm, config_.norm_eps, s.normed);
   const auto gate_up = matrix(scratch.gate_up.data(), n, 2 * n_ff);
+  w.down.expect(s.context);
   w.gate_up.apply(s.context, read(s.normed), scratch.activations, {gate_up.data, 2 * n_ff, false});
   const auto hidden = matrix(scratch.ffn.data(), n, n_ff);
   s.context.team->parallel_for(n, kRowGrain, [&](Range rows, int) {
@@ -117,6 +125,7 @@ void Decoder::feed_forward(int index, Step& s) const {
       s.context.kernels->swiglu(gate_up.row(i), gate_up.row(i) + n_ff, n_ff, hidden.row(i));
     }
   });
+  after(index).expect(s.context);
   w.down.apply(s.context, read(hidden), scratch.activations, {s.x.data, s.x.stride, true});
 }
 

@@ -132,6 +132,11 @@ void Linear::apply(const Context& context, MatrixView<const float> x, Activation
   }
 }
 
+void Linear::expect(const Context& context) const {
+  const PanelMatrix& w = parts_.front().view;
+  context.team->expect(w.data, w.n_panels() * simd::panel_bytes(w.format, w.n_cols));
+}
+
 void Linear::row(int64_t row, float* out) const {
   for (const PackedMatrix& part : parts_) {
     if (row < part.view.n_rows) return unpack_row(part.view, row, out);

@@ -38,6 +38,9 @@ class Linear {
   void apply(const Context& context, MatrixView<const float> x, ActivationScratch& scratch,
              const simd::MatmulOut& out) const;
 
+  /// Says to the team that this will be applied soon.
+  void expect(const Context& context) const;
+
   /// Row `row` as f32: the embedding of a token.
   void row(int64_t row, float* out) const;
 

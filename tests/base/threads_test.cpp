@@ -185,6 +185,20 @@ TEST(Team, OfTheCallerAloneServesManyThreadsAtATime) {
   for (const int sum : sums) EXPECT_EQ(sum, 5000);
 }
 
+TEST(Team, WhatItExpectsNeedNotExist) {
+  Team team(3);
+  const std::vector<std::byte> bytes(1 << 16);
+  int64_t sum = 0;
+  std::atomic<int64_t> total = 0;
+  for (int round = 0; round < 200; ++round) {
+    const auto* data = round % 3 == 0 ? bytes.data() : reinterpret_cast<const std::byte*>(64);
+    team.expect(round % 3 == 1 ? nullptr : data, round % 5 == 0 ? 0 : int64_t{1} << (round % 40));
+    team.parallel_for(100, 1, [&](Range piece, int) { total += piece.size(); });
+    sum += 100;
+  }
+  EXPECT_EQ(total, sum);
+}
+
 TEST(Team, CanBeBuiltAndDroppedWithoutWork) {
   for (int i = 0; i < 50; ++i) Team team(1 + i % 4);
   SUCCEED();

@@ -33,6 +33,10 @@ struct Samples {
   std::vector<std::vector<Row>> peers;
 };
 
+int64_t largest(const std::vector<int64_t>& numbers) {
+  return numbers.empty() ? 0 : *std::max_element(numbers.begin(), numbers.end());
+}
+
 class BenchRun {
  public:
   BenchRun(const BenchOptions& o, const engine::Engine& engine)
@@ -53,7 +57,8 @@ class BenchRun {
  private:
   Status prepare() {
     if (o_.peers) {
-      LK_ASSIGN(Peer peer, Peer::find(o_.peer_bin));
+      const bool batched = largest(o_.batch) > 1 && largest(o_.n_gen) > 0;
+      LK_ASSIGN(Peer peer, Peer::find(o_.peer_bin, batched));
       peer_ = std::make_unique<Peer>(std::move(peer));
     }
     LK_ASSIGN(std::vector<NamedCache> caches, named_caches(o_, engine_));
@@ -117,8 +122,7 @@ class BenchRun {
     for (const Lane& lane : lanes_) {
       samples.ours.push_back(start_record(*lane.bench, test, lane.cache.name));
     }
-    const bool with_peer = peer_ && test.batch == 1;
-    samples.peers.resize(with_peer ? o_.peer_caches.size() : 0);
+    if (peer_ && Peer::can_run(test)) samples.peers.resize(o_.peer_caches.size());
     for (int r = 0; r <= o_.repetitions; ++r) LK_RETURN_IF_ERROR(run_round(r, test, samples));
     std::vector<Row> rows;
     for (size_t i = 0; i < lanes_.size(); ++i) {
@@ -181,9 +185,6 @@ class BenchRun {
 
 /// -c means the same as elsewhere: what the cache has room for.
 Status check_context(const BenchOptions& o) {
-  const auto largest = [](const std::vector<int64_t>& numbers) {
-    return numbers.empty() ? 0 : *std::max_element(numbers.begin(), numbers.end());
-  };
   int64_t longest = std::max(largest(o.n_prompt), largest(o.n_gen));
   for (const auto& [n_prompt, n_gen] : o.prompts_and_texts) {
     longest = std::max(longest, n_prompt + n_gen);

@@ -58,8 +58,9 @@ void add_test_options(CLI::App& command, BenchOptions& o) {
   command.add_option("--svg", o.svg, "Folder for plots");
   command.add_option("--memory", o.memory, "Memory that the batch plot shares out, e.g. 4GB");
   command.add_flag("--no-model", o.no_model, "No measurement of the machine, no forecast");
-  command.add_flag("--peers", o.peers, "Also run llama.cpp's llama-bench, interleaved");
-  command.add_option("--peer-bin", o.peer_bin, "Folder that holds llama-bench")
+  command.add_flag("--peers", o.peers, "Also run llama.cpp's own benchmarks, interleaved");
+  command
+      .add_option("--peer-bin", o.peer_bin, "Folder that holds llama-bench and llama-batched-bench")
       ->envname("PEER_BIN");
   command.add_option("--peer-caches", o.peer_caches, "Its KV types, a list")->delimiter(',');
 }

@@ -22,7 +22,7 @@ struct BenchOptions {
   std::string svg;            // folder for plots
   std::string memory;         // budget of the batch plot, e.g. 4GB
   bool peers = false;
-  std::string peer_bin;  // folder with llama-bench
+  std::string peer_bin;  // folder with llama-bench and llama-batched-bench
   std::vector<std::string> peer_caches = {"f16"};
   bool no_model = false;  // leave out the forecast and its measurements
 

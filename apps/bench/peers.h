@@ -1,4 +1,5 @@
-// llama.cpp's llama-bench as a child, one run at a time, so that its runs alternate with ours.
+// llama.cpp's llama-bench and llama-batched-bench as children, one run at a time, so that their
+// runs alternate with ours.
 #pragma once
 
 #include <string>
@@ -10,20 +11,24 @@ namespace lowkey::apps {
 
 class Peer {
  public:
-  /// llama-bench in `folder`, or where bench/peers/build_llama.sh leaves it; an error says how to
-  /// get it.
-  static Result<Peer> find(const std::string& folder);
+  /// The programs in `folder`, or where bench/peers/build_llama.sh leaves them: llama-bench, and
+  /// llama-batched-bench where `batched` tests are to be run. An error says how to get them.
+  static Result<Peer> find(const std::string& folder, bool batched);
 
-  /// One run of `test` (of one sequence) with a KV type of its own names.
+  /// Its prompts have one sequence; what it decodes may have several.
+  static bool can_run(const BenchTest& test) { return test.batch == 1 || test.n_prompt == 0; }
+
+  /// One run of such a test with a KV type of its own names.
   Result<Row> run(const std::string& model, int n_threads, const std::string& cache,
                   const BenchTest& test) const;
 
  private:
-  explicit Peer(std::string program) : program_(std::move(program)) {}
-  std::string program_;
+  explicit Peer(std::string folder) : folder_(std::move(folder)) {}
+  std::string folder_;
 };
 
-/// Several runs of one test as one record with the fields of `ours`, null where it has none.
+/// Several runs of one test as one record with the fields of `ours`, null where it has none; what
+/// is the same for both, such as the file, may come from `ours`.
 Row join_peer_runs(const std::vector<Row>& runs, const Row& ours);
 
 /// Tokens per second of a peer's record.

@@ -6,7 +6,6 @@
 #include <iterator>
 
 #include "apps/bench/number_list.h"
-#include "apps/bench/peers.h"
 #include "apps/bench/plots.h"
 #include "apps/bench/rows.h"
 #include "apps/bench/shapes.h"
@@ -106,30 +105,6 @@ TEST(Rows, EveryFormat) {
 TEST(Rows, NoRowsAreAnEmptyList) {
   EXPECT_EQ(RowWriter("json", "t", {}).finish(), "[]\n");
   EXPECT_EQ(RowWriter("csv", "t", {}).finish(), "");
-}
-
-TEST(Peer, RunsBecomeARecordWithOurFields) {
-  const Row ours = {{"model_size", 5},
-                    {"cache", "latent"},
-                    {"backend", "lowkey"},
-                    {"avg_ts", 9.0},
-                    {"kv_bytes_per_token", 3600.0}};
-  const Row run = {{"model_size", 7}, {"type_k", "q8_0"}, {"avg_ts", 10.0}, {"avg_ns", 100.0}};
-  Row faster = run;
-  faster["avg_ts"] = 20.0;
-  const Row joined = join_peer_runs({run, faster, faster}, ours);
-  EXPECT_EQ(joined["backend"], "llama.cpp");
-  EXPECT_EQ(joined["cache"], "q8_0");
-  EXPECT_EQ(joined["model_size"], 7);
-  EXPECT_TRUE(joined["kv_bytes_per_token"].is_null());
-  EXPECT_EQ(joined["median_ts"], 20.0);
-  EXPECT_EQ(joined["samples_ts"], Row({10.0, 20.0, 20.0}));
-}
-
-TEST(Peer, AbsentItSaysHowToGetIt) {
-  const auto peer = Peer::find("/nowhere");
-  ASSERT_FALSE(peer.ok());
-  EXPECT_NE(peer.error().message().find("bench/peers/build_llama.sh"), std::string::npos);
 }
 
 PlotLane lane_of(const std::string& name, const engine::CacheSpec& spec) {

@@ -9,6 +9,8 @@
 // odd about the middle, so that half a chunk of them gives a whole one.
 #pragma once
 
+#include <span>
+
 #include "simd/latent_tile.h"
 
 namespace lowkey::simd {
@@ -52,6 +54,9 @@ struct LatentRuns {
   const KvRun* runs = nullptr;
   int n_runs = 0;
   const TurnedMean* mean = nullptr;  // nullptr: keys kept all they had
+  // What will likely be attended to next, a chunk at most: asked for together with the last chunk,
+  // so that whoever comes next need not wait for memory.
+  std::span<const std::byte> next = {};
 };
 
 }  // namespace lowkey::simd

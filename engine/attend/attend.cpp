@@ -102,7 +102,22 @@ class Worker {
       runs_.clear();
       begin = at;
     }
-    if (!runs_.empty()) see(task, source, {first, begin, end}, visible);
+    if (runs_.empty()) return;
+    if (source.latent) next_ = after(task, source, end);
+    see(task, source, {first, begin, end}, visible);
+  }
+
+  /// The beginning of what the task after this one reads of the coded tokens: of the same head from
+  /// `at` on, or of the next one. Most likely the same thread gets it.
+  std::span<const std::byte> after(const AttendTask& task, const KvCache::Source& source,
+                                   int64_t at) const {
+    const bool goes_on = !task.with_exact;
+    const int head = goes_on ? task.head : task.head + 1;
+    const int64_t begin = goes_on ? at : cache_.n_sinks();
+    if (source.one_head || head >= shape_.n_kv_heads || !source.store->holds(begin)) return {};
+    const KvRun run = source.store->piece(head, begin, begin + simd::kLatentChunk).run;
+    const auto n_tiles = ceil_div(run.n_tokens, simd::kTileTokens);
+    return {std::min(run.k, run.v), size_t(n_tiles * run.tile_stride)};
   }
 
   /// Tokens of one version after another's.
@@ -159,8 +174,8 @@ class Worker {
                    const QueryBlock& block) {
     const LatentCode& code = *source.latent;
     const size_t at = code.index(source.layer, task.head);
-    simd::LatentRuns tiles{code.k[at].plan(), code.v[at].plan(), runs_.data(), int(runs_.size()),
-                           nullptr};
+    simd::LatentRuns tiles{code.k[at].plan(), code.v[at].plan(), runs_.data(),
+                           int(runs_.size()), nullptr,           next_};
     simd::TurnedMean mean;
     if (code.phases) {
       const float* weights = mean_.data();
@@ -190,6 +205,7 @@ class Worker {
   VersionQueries version_;
   std::vector<float> q_, mean_;
   std::vector<KvRun> runs_;
+  std::span<const std::byte> next_;
   std::vector<int32_t> begin_, end_;
 };
 

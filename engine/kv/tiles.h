@@ -57,6 +57,11 @@ class TileStore {
     int64_t end = 0;
   };
   Piece piece(int head, int64_t begin, int64_t end) const;
+  /// Whether there is a page for this position.
+  bool holds(int64_t position) const {
+    const int64_t page = page_of(position);
+    return page < int64_t(pages_.size()) && pages_[size_t(page)] != nullptr;
+  }
 
   int page_tokens() const { return page_tokens_; }
   int64_t allocated_bytes() const { return int64_t(pages_.size()) * page_bytes_; }

@@ -169,11 +169,19 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   for (int i = 0; i < d_v; ++i) state.out[i] *= keep;
   for (int g = 0; g < v.n_groups(); ++g) {
     const float centre = float((1 << (v.widths[g] - 1)) - Ops::kValueOffset) - 0.5f;
-    const float weighted = g < sums.n_fine ? fine : coarse;
-    const int first = kLatentGroup * g, end = std::min(first + kLatentGroup, v.n_coords);
-    for (int i = first; i < end; ++i) {
-      state.out[i] += scale * v.steps[i] * (sums.code_sum(q, i) - centre * weighted);
+    const float shift = centre * (g < sums.n_fine ? fine : coarse);
+    const Four sum = sums.code_sums(q, g) - shift;
+    const int first = kLatentGroup * g, n = std::min(kLatentGroup, v.n_coords - first);
+    float* out = state.out + first;
+    const float* steps = v.steps + first;
+    if (n == kLatentGroup) {
+      Four had, step;
+      std::memcpy(&had, out, sizeof had);
+      std::memcpy(&step, steps, sizeof step);
+      had += scale * step * sum;
+      std::memcpy(out, &had, sizeof had);
     }
+    for (int i = 0; i < n && n < kLatentGroup; ++i) out[i] += scale * steps[i] * sum[i];
   }
 }
 
@@ -188,8 +196,11 @@ class Chunks {
   Chunk take() {
     Chunk chunk = here();
     at_ = chunk.end();
-    if (done()) return chunk;
-    chunk.ahead = here().all();
+    if (done()) {
+      chunk.ahead = {tiles_.next.data(), tiles_.next.data() + tiles_.next.size()};
+    } else {
+      chunk.ahead = here().all();
+    }
     return chunk;
   }
 

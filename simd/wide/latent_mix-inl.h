@@ -29,10 +29,20 @@ struct LatentSums {
   // lane 4 c + g % 4. Otherwise a group fills one, its coordinates four lanes each.
   bool on_tiles = false;
 
-  float code_sum(int q, int i) const {
-    const float* lanes = out + q * row;
-    if (on_tiles) return lanes[i / 16 * 16 + i % 4 * 4 + i / 4 % 4];
-    return (lanes[4 * i] + lanes[4 * i + 1]) + (lanes[4 * i + 2] + lanes[4 * i + 3]);
+  /// Of the coordinates of group g.
+  Four code_sums(int q, int g) const {
+    const float* own = out + q * row;
+    if (on_tiles) {
+      const float* lane = own + g / 4 * 16 + g % 4;
+      return Four{lane[0], lane[4], lane[8], lane[12]};
+    }
+    const auto* c = reinterpret_cast<const Four*>(own + g * kTileTokens);
+    const Four even = __builtin_shufflevector(c[0], c[1], 0, 4, 1, 5) +
+                      __builtin_shufflevector(c[0], c[1], 2, 6, 3, 7);
+    const Four odd = __builtin_shufflevector(c[2], c[3], 0, 4, 1, 5) +
+                     __builtin_shufflevector(c[2], c[3], 2, 6, 3, 7);
+    return __builtin_shufflevector(even, odd, 0, 1, 4, 5) +
+           __builtin_shufflevector(even, odd, 2, 3, 6, 7);
   }
 };
 

@@ -75,7 +75,7 @@ void prepare_query(const QueryTable& table, const float* q, int n_coords, int i,
   constexpr float kLog2E = 1.44269504f, kLargest = 128 * Ops::kQueryMax;
   const int n = table.n_padded, n_fine = kLatentGroup * out.n_fine;
   alignas(64) float weight[kLatentMaxCoords];
-  alignas(64) int32_t value[kLatentMaxCoords];
+  alignas(64) int32_t value[kLatentMaxCoords], upper[kLatentMaxCoords];
   std::copy(q, q + n_coords, weight);
   std::fill(weight + n_coords, weight + n, 0.0f);
   Float top(0.0f);
@@ -90,14 +90,17 @@ void prepare_query(const QueryTable& table, const float* q, int n_coords, int i,
     const Int x = xsimd::nearbyint_as_int(Float::load_aligned(weight + c) * inverse);
     x.store_aligned(value + c);
   }
+  // One plain loop for each of these, so that compilers find vectors in them.
+  for (int c = 0; c < n; ++c) upper[c] = (value[c] + 64) >> 7;
+  for (int c = 0; c < n_fine; ++c) value[c] -= 128 * upper[c];
+  std::fill(value + n_fine, value + n, 0);
+  for (int c = 0; c < n; ++c) out.hi[i][c] = int8_t(upper[c]);
+  for (int c = 0; c < n; ++c) out.lo[i][c] = int8_t(value[c]);
   int32_t sum = 0, start_hi = 0, start_lo = 0;
   for (int c = 0; c < n; ++c) {
-    const int32_t hi = (value[c] + 64) >> 7, lo = c < n_fine ? value[c] - 128 * hi : 0;
-    out.hi[i][c] = int8_t(hi);
-    out.lo[i][c] = int8_t(lo);
-    sum += 128 * hi + lo;
-    start_hi += hi * table.shift[c];
-    start_lo += lo * table.shift[c];
+    sum += 128 * upper[c] + value[c];
+    start_hi += upper[c] * table.shift[c];
+    start_lo += value[c] * table.shift[c];
   }
   out.scale[i] = largest / kLargest * kLog2E;
   out.offset[i] = 0.5f * float(sum) * out.scale[i];

@@ -113,11 +113,8 @@ class Worker {
                                    int64_t at) const {
     const bool goes_on = !task.with_exact;
     const int head = goes_on ? task.head : task.head + 1;
-    const int64_t begin = goes_on ? at : cache_.n_sinks();
-    if (source.one_head || head >= shape_.n_kv_heads || !source.store->holds(begin)) return {};
-    const KvRun run = source.store->piece(head, begin, begin + simd::kLatentChunk).run;
-    const auto n_tiles = ceil_div(run.n_tokens, simd::kTileTokens);
-    return {std::min(run.k, run.v), size_t(n_tiles * run.tile_stride)};
+    if (source.one_head || head >= shape_.n_kv_heads) return {};
+    return source.store->stretch(head, goes_on ? at : cache_.n_sinks(), simd::kLatentChunk);
   }
 
   /// Tokens of one version after another's.

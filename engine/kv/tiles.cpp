@@ -96,4 +96,11 @@ TileStore::Piece TileStore::piece(int head, int64_t begin, int64_t end) const {
   return {{tile, tile + shape.k_bytes, shape.bytes(), int(stop - first)}, first, stop};
 }
 
+std::span<const std::byte> TileStore::stretch(int head, int64_t position, int64_t n) const {
+  const int64_t page = page_of(position);
+  if (page >= int64_t(pages_.size()) || !pages_[size_t(page)]) return {};
+  const simd::KvRun run = piece(head, position, position + n).run;
+  return {std::min(run.k, run.v), size_t(ceil_div(run.n_tokens, kTileTokens) * run.tile_stride)};
+}
+
 }  // namespace lowkey::engine

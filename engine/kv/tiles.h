@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/buffer.h"
@@ -57,11 +58,9 @@ class TileStore {
     int64_t end = 0;
   };
   Piece piece(int head, int64_t begin, int64_t end) const;
-  /// Whether there is a page for this position.
-  bool holds(int64_t position) const {
-    const int64_t page = page_of(position);
-    return page < int64_t(pages_.size()) && pages_[size_t(page)] != nullptr;
-  }
+  /// The memory of up to n tokens of a head from the tile of `position` on, to the page's end at
+  /// most; empty where there is no page.
+  std::span<const std::byte> stretch(int head, int64_t position, int64_t n) const;
 
   int page_tokens() const { return page_tokens_; }
   int64_t allocated_bytes() const { return int64_t(pages_.size()) * page_bytes_; }

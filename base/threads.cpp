@@ -76,7 +76,7 @@ void Team::run(FunctionRef<void(int)> body) {
 }
 
 void Team::expect(const std::byte* data, int64_t bytes) {
-  if (workers_.empty()) return;
+  if (workers_.empty() || !data) return;
   hint_.data.store(data, std::memory_order_relaxed);
   hint_.bytes.store(bytes, std::memory_order_relaxed);
   hint_.number.fetch_add(1, std::memory_order_release);

@@ -4,13 +4,12 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/gemm.h"
+#include "calib/rows.h"
 
 namespace lowkey::calib {
 namespace {
 
-using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using RowsMap = Eigen::Map<const Rows, 0, Eigen::OuterStride<>>;
+using RowsMap = Eigen::Map<const Rows<float>, 0, Eigen::OuterStride<>>;
 
 constexpr int64_t kBlockQueries = 64;
 
@@ -18,21 +17,8 @@ RowsMap head_of(MatrixView<const float> x, int head, int d, int64_t n) {
   return RowsMap(x.data + int64_t{head} * d, n, d, Eigen::OuterStride<>(x.stride));
 }
 
-/// x w^T; oneDNN takes a quarter of the time that Eigen's products do, which know no more of the
-/// CPU than its baseline.
-Rows product(const Rows& x, const RowsMap& w) {
-  Rows y(x.rows(), w.rows());
-  engine::gemm_f32({x.rows(), w.rows(), x.cols(), x.cols(), w.outerStride(), w.rows(), false},
-                   x.data(), w.data(), y.data());
-  return y;
-}
-
-RowsMap first_rows(const Rows& x, int64_t n) {
-  return RowsMap(x.data(), n, x.cols(), Eigen::OuterStride<>(x.cols()));
-}
-
 /// Softmax of each row over its causal past; positions [n_queries].
-void causal_softmax(Rows& scores, const std::vector<int64_t>& positions) {
+void causal_softmax(Rows<float>& scores, const std::vector<int64_t>& positions) {
   for (int64_t i = 0; i < scores.rows(); ++i) {
     const int64_t n = positions[size_t(i)] + 1;
     auto past = scores.row(i).head(n).array();
@@ -51,7 +37,7 @@ class HeadWeights {
         kv_head_(head / sample.shape.group()),
         metric_(sample.output_grams[size_t(head)].cast<float>()),
         out_(out) {
-    const Rows values = head_of(s_.v, kv_head_, d(), s_.v.rows);
+    const Rows<float> values = head_of(s_.v, kv_head_, d(), s_.v.rows);
     values_t_ = values.transpose();
     metric_values_ = values * metric_;
     value_norms_ = metric_values_.cwiseProduct(values).rowwise().sum();
@@ -73,15 +59,14 @@ class HeadWeights {
 
   void add_block(const std::vector<int64_t>& positions) {
     const int64_t n_keys = positions.back() + 1, n_queries = int64_t(positions.size());
-    Rows queries(n_queries, d());
+    Rows<float> queries(n_queries, d());
     for (int64_t i = 0; i < n_queries; ++i) {
       queries.row(i) = head_of(s_.q, head_, d(), s_.q.rows).row(positions[size_t(i)]) * s_.scale;
     }
-    Rows attention = product(queries, head_of(s_.k, kv_head_, d(), n_keys));
+    Rows<float> attention = product(queries, head_of(s_.k, kv_head_, d(), n_keys));
     causal_softmax(attention, positions);
-    const RowsMap values_t(values_t_.data(), d(), n_keys, Eigen::OuterStride<>(s_.v.rows));
-    const Rows outputs = product(attention, values_t);
-    const Rows crossed = product(outputs, first_rows(metric_values_, n_keys));
+    const Rows<float> outputs = product(attention, values_t_.leftCols(n_keys));
+    const Rows<float> crossed = product(outputs, metric_values_.topRows(n_keys));
     const Eigen::VectorXf norms = (outputs * metric_).cwiseProduct(outputs).rowwise().sum();
     for (int64_t i = 0; i < n_queries; ++i) {
       const int64_t m = positions[size_t(i)], first = std::min<int64_t>(s_.n_sinks, n_keys);
@@ -109,9 +94,9 @@ class HeadWeights {
   const AttentionSample& s_;
   int head_;
   int kv_head_;
-  Rows metric_;
-  Rows values_t_;                // [d, n_tokens]
-  Rows metric_values_;           // [n_tokens, d]: M v_n
+  Rows<float> metric_;
+  Rows<float> values_t_;         // [d, n_tokens]
+  Rows<float> metric_values_;    // [n_tokens, d]: M v_n
   Eigen::VectorXf value_norms_;  // [n_tokens]: v_n^T M v_n
   TokenWeights& out_;
 };

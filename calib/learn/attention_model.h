@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "calib/learn/rows.h"
+#include "calib/rows.h"
 #include "calib/statistics.h"
 
 namespace lowkey::calib {

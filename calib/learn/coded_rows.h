@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "calib/learn/rows.h"
+#include "calib/rows.h"
 #include "calib/solve/types.h"
 
 namespace lowkey::calib {

@@ -1,7 +1,7 @@
 // The norm of a decoder layer, forward and backward.
 #pragma once
 
-#include "calib/learn/rows.h"
+#include "calib/rows.h"
 
 namespace lowkey::calib {
 

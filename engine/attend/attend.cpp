@@ -102,9 +102,7 @@ class Worker {
       runs_.clear();
       begin = at;
     }
-    if (runs_.empty()) return;
-    if (source.latent) next_ = after(task, source, end);
-    see(task, source, {first, begin, end}, visible);
+    if (!runs_.empty()) see(task, source, {first, begin, end}, visible);
   }
 
   /// The beginning of what the task after this one reads of the coded tokens: of the same head from
@@ -161,22 +159,23 @@ class Worker {
     const int d = shape_.head_dim;
     const QueryBlock block{q_.data(), begin_.data(), end_.data(), n, d, d};
     if (source.latent) {
-      see_latents(task, source, part.first, block);
+      see_latents(task, source, part, block);
     } else {
       context_.kernels->attend(source.type, runs_[0], block, state_);
     }
   }
 
-  void see_latents(const AttendTask& task, const KvCache::Source& source, int64_t first,
+  void see_latents(const AttendTask& task, const KvCache::Source& source, const Stretch& part,
                    const QueryBlock& block) {
     const LatentCode& code = *source.latent;
     const size_t at = code.index(source.layer, task.head);
-    simd::LatentRuns tiles{code.k[at].plan(), code.v[at].plan(), runs_.data(),
-                           int(runs_.size()), nullptr,           next_};
+    simd::LatentRuns tiles{code.k[at].plan(), code.v[at].plan(), runs_.data(), int(runs_.size()),
+                           nullptr};
+    tiles.next = after(task, source, part.end);
     simd::TurnedMean mean;
     if (code.phases) {
       const float* weights = mean_.data();
-      mean = {&code.phases->phases(), rope_.row(first), weights,
+      mean = {&code.phases->phases(), rope_.row(part.first), weights,
               weights + block.n_queries * rope_.n_rot()};
       tiles.mean = &mean;
     }
@@ -202,7 +201,6 @@ class Worker {
   VersionQueries version_;
   std::vector<float> q_, mean_;
   std::vector<KvRun> runs_;
-  std::span<const std::byte> next_;
   std::vector<int32_t> begin_, end_;
 };
 

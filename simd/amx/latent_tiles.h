@@ -65,7 +65,7 @@ struct TileLatentOps : avx512::LatentOps {
         unit.add_hi(lq.hi[0] + 64 * s, kLatentMaxCoords);
         if (s < n_fine) unit.add_lo(lq.lo[0] + 64 * s, kLatentMaxCoords);
       }
-      unit.store(sums.hi[0], sums.lo[0]);
+      take_sums(unit, sums);
       finish(task, t, sums);
     }
   }
@@ -85,26 +85,25 @@ struct TileLatentOps : avx512::LatentOps {
         unit.add_hi(weights.hi[0] + 64 * s, wide::kChunkTokens);
         if (n_fine > 0) unit.add_lo(weights.lo[0] + 64 * s, wide::kChunkTokens);
       }
-      unit.store(products.hi[0], products.lo[0]);
+      take_sums(unit, products);
       add_products(products, weights, n_fine, g / 4, sums);
     }
   }
 
  private:
-  static __m512i joined(__m512i hi, __m512i lo) {
-    return _mm512_add_epi32(_mm512_slli_epi32(hi, 7), lo);
+  static void take_sums(Unit& unit, TilePair& sums) {
+    unit.store_hi(sums.hi[0]);
+    unit.store_lo(sums.lo[0]);
   }
 
+  /// Adds the sums of one tile of tokens to the scores of all queries.
   static void finish(const wide::ScoreTask& task, int tile, const TilePair& sums) {
-    const wide::LatentQueries& lq = task.queries;
-    const Float gain = Float::load_aligned(task.gain + tile * kTileTokens);
-    for (int q = 0; q < lq.n_queries; ++q) {
-      const __m512i start = _mm512_set1_epi32(128 * lq.start_hi[q] + lq.start_lo[q]);
-      const __m512i sum = joined(_mm512_load_si512(sums.hi[q]), _mm512_load_si512(sums.lo[q]));
-      const Float own = mul_add(Float(_mm512_cvtepi32_ps(_mm512_add_epi32(sum, start))),
-                                Float(lq.scale[q]), Float(lq.offset[q]));
-      float* score = task.score + q * wide::kChunkTokens + tile * kTileTokens;
-      mul_add(own, gain, Float::load_aligned(score)).store_aligned(score);
+    for (int q = 0; q < task.queries.n_queries; ++q) {
+      Sums hi[1][1], lo[1][1];
+      wide::start_tiles<TileLatentOps, 1, 1>(task.queries, q, hi, lo);
+      hi[0][0] = _mm512_add_epi32(hi[0][0], _mm512_load_si512(sums.hi[q]));
+      lo[0][0] = _mm512_add_epi32(lo[0][0], _mm512_load_si512(sums.lo[q]));
+      wide::finish_tiles<TileLatentOps, 1, 1>(task, q, tile, hi, lo);
     }
   }
 
@@ -113,10 +112,10 @@ struct TileLatentOps : avx512::LatentOps {
                            int b, wide::LatentSums<TileLatentOps>& sums) {
     const auto fine = __mmask16(0x1111 * ((1 << n_fine) - 1));
     for (int a = 0; a < weights.n_active; ++a) {
-      const __m512i lo = _mm512_maskz_loadu_epi32(fine, products.lo[a]);
-      const Float sum = _mm512_cvtepi32_ps(joined(_mm512_load_si512(products.hi[a]), lo));
-      float* out = sums.out + weights.query[a] * sums.row + 16 * b;
-      mul_add(sum, Float(weights.unit[a]), Float::load_aligned(out)).store_aligned(out);
+      const Sums hi = _mm512_load_si512(products.hi[a]);
+      const Sums lo = _mm512_maskz_loadu_epi32(fine, products.lo[a]);
+      wide::add_mixed<TileLatentOps, true>(hi, lo, weights.unit[a],
+                                           sums.out + weights.query[a] * sums.row + 16 * b);
     }
   }
 };

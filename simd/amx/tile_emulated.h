@@ -12,10 +12,6 @@ class EmulatedTiles {
  public:
   explicit EmulatedTiles(int k) : k_(k) {}
 
-  void load_weights(const uint8_t* codes) { std::memcpy(weights_, codes, size_t(k_ / 4) * 64); }
-  void multiply_hi(const int8_t* q, int64_t stride, int32_t* out) { multiply(q, stride, out); }
-  void multiply_lo(const int8_t* q, int64_t stride, int32_t* out) { multiply(q, stride, out); }
-
   void start() {
     std::memset(hi_, 0, sizeof hi_);
     std::memset(lo_, 0, sizeof lo_);
@@ -25,10 +21,8 @@ class EmulatedTiles {
   }
   void add_hi(const int8_t* q, int64_t stride) { add(q, stride, hi_); }
   void add_lo(const int8_t* q, int64_t stride) { add(q, stride, lo_); }
-  void store(int32_t* hi, int32_t* lo) const {
-    std::memcpy(hi, hi_, sizeof hi_);
-    std::memcpy(lo, lo_, sizeof lo_);
-  }
+  void store_hi(int32_t* out) const { std::memcpy(out, hi_, sizeof hi_); }
+  void store_lo(int32_t* out) const { std::memcpy(out, lo_, sizeof lo_); }
 
  private:
   void add(const int8_t* q, int64_t stride, int32_t* out) const {
@@ -40,11 +34,6 @@ class EmulatedTiles {
       }
     }
   }
-  void multiply(const int8_t* q, int64_t stride, int32_t* out) const {
-    std::memset(out, 0, sizeof hi_);
-    add(q, stride, out);
-  }
-
   int k_;
   uint8_t weights_[16][64];
   int32_t hi_[256], lo_[256];

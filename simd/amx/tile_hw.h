@@ -36,23 +36,9 @@ class HardwareTiles {
   HardwareTiles(const HardwareTiles&) = delete;
   HardwareTiles& operator=(const HardwareTiles&) = delete;
 
-  /// Code vectors [k / 4][64] as in panel.h: exactly the order the unit wants.
-  void load_weights(const uint8_t* codes) { load_codes(codes, 64); }
-
-  /// out [16 tokens][16 rows] = q [16 tokens, k], rows `stride` bytes apart, times the weights.
-  void multiply_hi(const int8_t* q, int64_t stride, int32_t* out) {
-    _tile_zero(3);
-    add_hi(q, stride);
-    _tile_stored(3, out, 64);
-  }
-  /// The same in registers of its own, so that the two overlap.
-  void multiply_lo(const int8_t* q, int64_t stride, int32_t* out) {
-    _tile_zero(4);
-    add_lo(q, stride);
-    _tile_stored(4, out, 64);
-  }
-
-  /// Sums over several products: start, then load_codes and add_hi, add_lo for each, then store.
+  /// Sums over one or several products: start, then load_codes and add_hi, add_lo for each, then
+  /// store. Codes [k / 4][64], rows `stride` bytes apart, as in panel.h: exactly the order the unit
+  /// wants. The halves have registers of their own, so that they overlap.
   void start() {
     _tile_zero(3);
     _tile_zero(4);
@@ -71,10 +57,9 @@ class HardwareTiles {
     _tile_loadd(2, q, stride);
     _tile_dpbsud(4, 2, 0);
   }
-  void store(int32_t* hi, int32_t* lo) {
-    _tile_stored(3, hi, 64);
-    _tile_stored(4, lo, 64);
-  }
+  /// [16][16] each.
+  void store_hi(int32_t* out) { _tile_stored(3, out, 64); }
+  void store_lo(int32_t* out) { _tile_stored(4, out, 64); }
 };
 
 }  // namespace

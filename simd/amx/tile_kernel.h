@@ -69,11 +69,14 @@ struct TileKernel {
     if constexpr (Source::kHasMinimum) products.minimum = Source::minimum(block);
     for (products.g = 0; products.g < kScales; ++products.g) {
       products.scale = Source::scale(block, products.g);
-      tiles.load_weights(codes[products.g * 8 / kScales]);
+      tiles.load_codes(codes[products.g * 8 / kScales], 64);
       for (int64_t t = 0; t < in.n; t += kTokens) {
         const int64_t at = (in.first + t) * in.a.n_cols + in.b * kBlockCols + products.g * kCols;
-        tiles.multiply_hi(in.a.hi + at, in.a.n_cols, products.high[0]);
-        if (kLo) tiles.multiply_lo(in.a.lo + at, in.a.n_cols, products.low[0]);
+        tiles.start();
+        tiles.add_hi(in.a.hi + at, in.a.n_cols);
+        if (kLo) tiles.add_lo(in.a.lo + at, in.a.n_cols);
+        tiles.store_hi(products.high[0]);
+        if (kLo) tiles.store_lo(products.low[0]);
         for (int64_t i = 0; i < kTokens; ++i) {
           add_token(in, t, i, products, sums->value[t + i]);
         }

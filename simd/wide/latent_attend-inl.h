@@ -174,14 +174,15 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
     const int first = kLatentGroup * g, n = std::min(kLatentGroup, v.n_coords - first);
     float* out = state.out + first;
     const float* steps = v.steps + first;
-    if (n == kLatentGroup) {
-      Four had, step;
-      std::memcpy(&had, out, sizeof had);
-      std::memcpy(&step, steps, sizeof step);
-      had += scale * step * sum;
-      std::memcpy(out, &had, sizeof had);
+    if (n < kLatentGroup) {
+      for (int i = 0; i < n; ++i) out[i] += scale * steps[i] * sum[i];
+      continue;
     }
-    for (int i = 0; i < n && n < kLatentGroup; ++i) out[i] += scale * steps[i] * sum[i];
+    Four had, step;
+    std::memcpy(&had, out, sizeof had);
+    std::memcpy(&step, steps, sizeof step);
+    had += scale * step * sum;
+    std::memcpy(out, &had, sizeof had);
   }
 }
 

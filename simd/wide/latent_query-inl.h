@@ -56,7 +56,7 @@ struct QueryTable {
 
   QueryTable(const LatentPlan& plan, int key_offset, int padding) {
     const int n_coded = kLatentGroup * plan.n_groups();
-    n_padded = (n_coded + padding - 1) / padding * padding;
+    n_padded = int(round_up(n_coded, padding));
     std::copy(plan.steps, plan.steps + plan.n_coords, step);
     std::fill(step + plan.n_coords, step + n_padded, 0.0f);
     for (int c = 0; c < n_coded; ++c) {

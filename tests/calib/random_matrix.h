@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "calib/learn/rows.h"
+#include "calib/rows.h"
 #include "calib/solve/types.h"
 
 namespace lowkey::testing {

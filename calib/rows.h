@@ -1,4 +1,4 @@
-// Rows of numbers for the learned bases: row-major, of float to learn and of double to prove.
+// Rows of numbers as activations come, row-major: of float to work with, of double to prove.
 #pragma once
 
 #include <Eigen/Core>

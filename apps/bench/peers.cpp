@@ -90,7 +90,8 @@ Result<Row> run_single(std::vector<std::string> command, const BenchTest& test) 
 
 /// Every sequence has a prompt of its own, as ours have, and a cache of its own, which is the
 /// default: in one cache for all (-kvu) every query passes over the tokens of the others too, which
-/// decoded 4 sequences of 512 tokens 1.1 times and 16 of them 1.4 times as slowly (f16, one thread).
+/// decoded 4 sequences of 512 tokens 1.1 times and 16 of them 1.4 times as slowly (f16, one
+/// thread).
 Result<Row> run_batched(std::vector<std::string> command, const std::string& cache,
                         const BenchTest& test) {
   // It times the prompts too, and its speed of no tokens at all is "nan", which is no JSON: an

@@ -130,7 +130,7 @@ Status set_sensitivities(const engine::Engine& engine, std::span<const int32_t> 
 Status spend_budget(const engine::Engine& engine, std::span<const int32_t> tokens,
                     const CalibrateOptions& o, CalibrateResult& result) {
   models::BasisFile& file = result.file;
-  LK_ASSIGN([[maybe_unused]] const Policy policy, find_policy(o.policy));
+  LK_ASSIGN(const Policy policy, find_policy(o.policy));
   file.policy = o.policy;
   const bool priced = is_priced(o);
   // Output errors are sampled from two contexts at least; a shorter text does without.
@@ -139,9 +139,12 @@ Status spend_budget(const engine::Engine& engine, std::span<const int32_t> token
   const bool check = priced && !o.held_back.empty();
   FitOptions fit = fit_options(o);
   if (check && surfaces) {
-    LK_ASSIGN(result.blend,
-              blend_sensitivities(engine, o.held_back, fit, trial_bits(o, file), file));
+    const int64_t trial = trial_bits(o, file);
+    LK_ASSIGN(result.blend, blend_sensitivities(engine, o.held_back, fit, trial, file));
     file.policy = o.policy;
+    const Correction& blend = result.blend;
+    const double kld = blend.kept ? blend.kld_after : blend.kld_before;
+    if (policy == Policy::kGlobal) fit.known = {trial, kld};
   }
   if (check) LK_RETURN_IF_ERROR(fit_divergence(engine, o.held_back, fit, file));
   LK_RETURN_IF_ERROR(set_widths(o, file));
@@ -149,6 +152,7 @@ Status spend_budget(const engine::Engine& engine, std::span<const int32_t> token
   LK_ASSIGN(result.correction, correct_sensitivities(engine, tokens, o.held_back, fit, file));
   if (!result.correction.kept) return {};
   fit.corrected = true;
+  fit.known = {};
   LK_RETURN_IF_ERROR(fit_divergence(engine, o.held_back, fit, file));
   return set_widths(o, file);
 }

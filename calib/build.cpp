@@ -101,7 +101,7 @@ std::vector<CoordinateSet> coordinate_sets(const BasisFile& file, const Scale& s
 float step_of(int width, float variance) {
   if (width == 0 || width == kBf16Width) return 0.0f;
   const double sigma = std::sqrt(std::max(double(variance), 1e-30));
-  return float(kGaussianStep[size_t(width)] * sigma);
+  return float(step_of_width(width) * sigma);
 }
 
 void set_widths(BasisFile& file, const Allocation& allocation) {
@@ -200,7 +200,7 @@ void set_prior_sensitivities(BasisFile& file) {
 
 void set_share_sensitivities(BasisFile& file) {
   for_each_side(file, [](SideBasis& side) {
-    side.sensitivity = 1.0 / std::max(total_importance(side), 1e-30);
+    side.sensitivity = 1.0 / std::max(total_importance(side) * distortion_of_width(0), 1e-30);
   });
 }
 

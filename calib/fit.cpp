@@ -44,6 +44,21 @@ Result<std::vector<double>> measure(const engine::Engine& engine,
                              std::move(log));
 }
 
+/// Bits per token that predictions are fitted at; one that is known comes last.
+std::vector<int64_t> fitted_budgets(const FitOptions& o, const BasisFile& file) {
+  std::vector<double> bits =
+      o.rank_only ? std::vector{8.0, 9.75, 11.75, 13.5} : std::vector{1.5, 2.0, 3.0, 4.0};
+  const bool known = o.known.budget_bits > 0;
+  if (known) bits = {bits.front(), bits.back()};
+  std::vector<int64_t> budgets;
+  for (const double b : bits) {
+    const auto budget = int64_t(b * double(elements_per_token(file)));
+    if (budget != o.known.budget_bits) budgets.push_back(budget);
+  }
+  if (known) budgets.push_back(o.known.budget_bits);
+  return budgets;
+}
+
 /// Which of two plans is better on the text held back; `file` becomes it. `piece`: the checkpoint's
 /// name for it.
 Result<Correction> keep_better(const engine::Engine& engine, std::span<const int32_t> held_back,
@@ -84,18 +99,19 @@ Status fit_divergence(const engine::Engine& engine, std::span<const int32_t> hel
   profile.measured_bits.clear();
   profile.measured_sum.clear();
   Files files;
-  for (const double bits :
-       o.rank_only ? std::vector{8.0, 9.75, 11.75, 13.5} : std::vector{1.5, 2.0, 3.0, 4.0}) {
+  for (const int64_t bits : fitted_budgets(o, file)) {
     BasisFile planned = file;
-    LK_RETURN_IF_ERROR(
-        plan_widths(planned, rules, int64_t(bits * double(elements_per_token(file)))));
+    LK_RETURN_IF_ERROR(plan_widths(planned, rules, bits));
     profile.measured_bits.push_back(planned.bits_per_element);
     profile.measured_sum.push_back(expected_sum(planned));
-    files.push_back(std::make_shared<const BasisFile>(std::move(planned)));
+    if (bits != o.known.budget_bits) {
+      files.push_back(std::make_shared<const BasisFile>(std::move(planned)));
+    }
   }
   LK_ASSIGN(
       profile.measured_kld,
       measure(engine, held_back, o, o.corrected ? "predictions-corrected" : "predictions", files));
+  if (o.known.budget_bits > 0) profile.measured_kld.push_back(o.known.kld);
   for (double& kld : profile.measured_kld) kld = std::max(kld, 0.0);
   const PowerLaw law = fit_power_law(profile.measured_sum, profile.measured_kld);
   profile.kld_scale = law.scale;

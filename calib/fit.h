@@ -18,6 +18,12 @@ struct FitOptions {
   bool rank_only = false;
   Checkpoint checkpoint;
   bool corrected = false;  // sensitivities are not those of the first time
+  /// What the file's sensitivities were found to give at a budget, which need not be measured
+  /// again.
+  struct Known {
+    int64_t budget_bits = 0;  // 0: nothing is known
+    double kld = 0;
+  } known;
   /// Stage, units done, units in all; false stops.
   std::function<bool(const char* stage, int64_t done, int64_t total)> progress;
 };

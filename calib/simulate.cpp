@@ -20,7 +20,7 @@ void round_latent(const HeadBasis& basis, float* z) {
   for (int i = 0; i < basis.d(); ++i) {
     const int width = basis.widths[size_t(i)];
     if (width < 1 || width > 8) continue;
-    ratio = std::max(ratio, std::fabs(z[i]) / (float(1 << (width - 1)) * basis.steps[size_t(i)]));
+    ratio = std::max(ratio, std::fabs(z[i]) / (simd::latent_range(width) * basis.steps[size_t(i)]));
   }
   const float gain = simd::latent_gain(simd::latent_gain_code(ratio));
   for (int i = 0; i < basis.d(); ++i) {

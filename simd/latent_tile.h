@@ -4,6 +4,7 @@
 // Coordinate i is kept with a width of b bits and a step; a token has one gain g >= 1 per head and
 // side, so that no coordinate clips silently:
 //   code = floor(z / (step g)) clipped to [-2^(b-1), 2^(b-1) - 1],   z^ = (code + 1/2) step g
+//   g >= |z| / (step latent_range(b)) for every coordinate
 // Codes are stored unsigned (code + 2^(b-1)). kLatentGroup neighbouring coordinates share a width,
 // so a group of a tile holds 64 codes, which fill one 64-byte vector of bytes once unpacked:
 //   K: byte 4 t + c   one dot-product instruction (4 products added into each 32-bit lane) adds
@@ -61,6 +62,10 @@ struct LatentEncoder {
   const float* matrix = nullptr;  // [d_in, stride]: entry (j, i) = E[i, j]
   const float* mean = nullptr;    // [d_in], or nullptr for none
 };
+
+/// Largest |z| that a code of gain 1 stands for, in steps. A single bit is only a sign, whatever
+/// the size: its levels lie closer to zero than half of its range.
+constexpr float latent_range(int width) { return width == 1 ? 1.2f : float(1 << (width - 1)); }
 
 /// Bytes of one group of 4 coordinates of 16 tokens.
 constexpr int64_t latent_group_bytes(int width) { return 8 * width; }

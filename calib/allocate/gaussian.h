@@ -1,8 +1,9 @@
-// The best uniform quantiser of a unit Gaussian, by width (Max, 1960, table II; recomputed to
-// 1e-9).
+// What a code of some bits leaves of a Gaussian coordinate among others.
 #pragma once
 
 #include <array>
+
+#include "simd/latent_tile.h"
 
 namespace lowkey::calib {
 
@@ -11,19 +12,25 @@ constexpr int kMaxWidth = 8;
 /// Width of a coordinate kept as a bf16 number, which the rank-only mode uses.
 constexpr int kBf16Width = 16;
 
-/// Distance of two levels; 2^b levels, symmetric, none at zero. Index 0 is unused.
-constexpr std::array<double, kMaxWidth + 1> kGaussianStep = {0.0,         1.595769122, 0.995686660,
-                                                             0.586019442, 0.335200616, 0.188138786,
-                                                             0.104063012, 0.056867674, 0.030762382};
+/// What a code of gain 1 reaches, in deviations of its coordinate, whatever its width: then no
+/// width asks for more gain than the others, whose steps would grow with it. Less than the largest
+/// coordinate of nearly every token, so that gains follow small tokens too.
+constexpr double kCodeRange = 1.2;
 
-/// Mean squared error left by it; 1 where nothing is stored.
-constexpr std::array<double, kMaxWidth + 1> kGaussianDistortion = {
-    1.0,           0.3633802276,  0.1188460504,   0.03743965939,  0.01154288443,
-    0.00349521136, 0.00104004541, 0.000304332771, 0.0000876861858};
+/// Distance of two levels of a coordinate of unit variance.
+constexpr double step_of_width(int width) { return kCodeRange / double(simd::latent_range(width)); }
 
-/// Share of the variance lost at `width`, one of 0..8 or kBf16Width.
+/// Error left in a coordinate of unit variance by a width of 1 to 8 bits: its mean square, where
+/// the largest of 48 independent Gaussian coordinates sets the gain (16 million codes drawn). What
+/// is not stored costs more than its square: it is missing from all tokens alike, where errors of
+/// rounding average out over the tokens that a query looks at. 1.65 is what the least divergence
+/// asks for (docs/latent-cache.md).
+constexpr std::array<double, kMaxWidth + 1> kDistortion = {
+    1.65, 0.4543, 0.14316, 0.035545, 0.008773, 0.0021674, 0.0005463, 0.00013603, 0.00003407};
+
+/// Error left at `width`, one of 0..8 or kBf16Width.
 constexpr double distortion_of_width(int width) {
-  return width == kBf16Width ? 0.0 : kGaussianDistortion[size_t(width)];
+  return width == kBf16Width ? 0.0 : kDistortion[size_t(width)];
 }
 
 }  // namespace lowkey::calib

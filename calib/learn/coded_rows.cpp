@@ -12,7 +12,7 @@ namespace {
 bool is_rounded(int width) { return width >= 1 && width <= kMaxWidth; }
 
 /// Largest value that a coordinate can take at gain 1, in units of its deviation times stretch.
-double top_of(int width) { return double(1 << (width - 1)) * kGaussianStep[size_t(width)]; }
+double top_of(int width) { return double(simd::latent_range(width)) * step_of_width(width); }
 
 /// The coordinate that sets the gain of z, or -1; `ratio` is what it asks for.
 template <class T, class Row>
@@ -38,7 +38,7 @@ void round_row(const Column<T>& unit, std::span<const uint8_t> widths, T ratio, 
     const auto at = Eigen::Index(i);
     out(at) = T(0);
     if (!is_rounded(widths[i])) continue;
-    const T step = T(kGaussianStep[widths[i]]) * gain, half = T(1 << (widths[i] - 1));
+    const T step = T(step_of_width(widths[i])) * gain, half = T(1 << (widths[i] - 1));
     const T u = z(at) / unit(at);
     out(at) = ((std::clamp(std::floor(u / step), -half, half - T(1)) + T(0.5)) * step - u) / ratio;
   }

@@ -169,6 +169,10 @@ Result<std::vector<LayerStatistics>> collect_statistics(const engine::Engine& en
   LK_ASSIGN(const engine::CacheSpec exact, engine::parse_cache_type("f32"));
   LK_ASSIGN(engine::Session session,
             engine::Session::open(engine, {exact, options.n_chunk, options.n_chunk}));
+  // Moments over thousands of tokens do not feel how activations are rounded.
+  if (engine.context().precision == engine::Precision::kDefault) {
+    session.set_precision(engine::Precision::kFast);
+  }
   Collector collector(engine, options);
   session.set_observer(collector.observer());
   const int64_t n_chunks = int64_t(tokens.size() / n_chunk);

@@ -14,8 +14,8 @@
 namespace lowkey::calib {
 
 struct SensitivityOptions {
-  int n_chunks = 2;
-  int n_chunk = 512;  // tokens per context
+  int n_chunks = 1;   // more of them were not worth their time (docs/latent-cache.md)
+  int n_chunk = 256;  // tokens per context
   int stride = 1;     // every so many-th position of a context's last three quarters is looked at
   int n_sinks = 4;
   int window = 32;

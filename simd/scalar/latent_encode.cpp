@@ -11,8 +11,8 @@ namespace {
 float largest_ratio(const LatentPlan& plan, const float* z) {
   float ratio = 0;
   for (int i = 0; i < plan.n_coords; ++i) {
-    const float half = float(1 << (plan.widths[i / kLatentGroup] - 1));
-    const float value = std::fabs(z[i] / plan.steps[i]) / half;
+    const float range = latent_range(plan.widths[i / kLatentGroup]);
+    const float value = std::fabs(z[i] / plan.steps[i]) / range;
     if (value > ratio) ratio = value;
   }
   return ratio;

@@ -12,17 +12,21 @@ namespace {
 struct CoordTable {
   alignas(64) float step[kLatentMaxCoords];
   alignas(64) float half[kLatentMaxCoords];  // 2^(width - 1)
+  alignas(64) float range[kLatentMaxCoords];
   int n_padded = 0;
 
   explicit CoordTable(const LatentPlan& plan, int lanes) {
     n_padded = (plan.n_coords + lanes - 1) / lanes * lanes;
     for (int i = 0; i < plan.n_coords; ++i) {
+      const int width = plan.widths[i / kLatentGroup];
       step[i] = plan.steps[i];
-      half[i] = float(1 << (plan.widths[i / kLatentGroup] - 1));
+      half[i] = float(1 << (width - 1));
+      range[i] = latent_range(width);
     }
     std::fill(step + plan.n_coords, step + n_padded, 1.0f);
     const int last = plan.n_coords > 0 ? plan.widths[plan.n_groups() - 1] : 1;
     std::fill(half + plan.n_coords, half + n_padded, float(1 << (last - 1)));
+    std::fill(range + plan.n_coords, range + n_padded, 1.0f);
   }
 };
 
@@ -39,7 +43,7 @@ uint8_t quantize_latent(const CoordTable& table, const float* z, int n_coords, i
     const Float x =
         Ops::divide(Float::load_aligned(level + i), Float::load_aligned(table.step + i));
     x.store_aligned(level + i);
-    const Float value = Ops::divide(xsimd::abs(x), Float::load_aligned(table.half + i));
+    const Float value = Ops::divide(xsimd::abs(x), Float::load_aligned(table.range + i));
     ratio = xsimd::select(value > ratio, value, ratio);
   }
   const uint8_t gain_code = latent_gain_code(Ops::max_of(ratio));

@@ -98,12 +98,12 @@ TEST(AssignTest, MoreSensitiveLayersGetMoreBits) {
   EXPECT_GT(bits_of(file.layers[2].v), before);
 }
 
-TEST(AssignTest, StepsFollowTheGaussianTable) {
+TEST(AssignTest, StepsFollowWidthsAndDeviations) {
   auto file = make_file("fisher", CoordinateOrder::kImportance);
   ASSERT_TRUE(assign_widths(file, 300, {}).ok());
   const auto& head = file.layers[0].k.heads[0];
   ASSERT_GT(head.widths[0], 0);
-  EXPECT_NEAR(head.steps[0], kGaussianStep[head.widths[0]] * std::sqrt(double(head.variances[0])),
+  EXPECT_NEAR(head.steps[0], step_of_width(head.widths[0]) * std::sqrt(double(head.variances[0])),
               1e-6 * head.steps[0]);
 }
 

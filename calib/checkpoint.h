@@ -43,9 +43,8 @@ class Checkpoint {
 /// The results of units of work in their order, each kept as soon as there is one.
 class WorkLog {
  public:
-  /// Keeps nothing.
-  WorkLog() = default;
-  /// A unit's result is `width` numbers.
+  /// Keeps nothing on disk. A unit's result is `width` numbers.
+  explicit WorkLog(size_t width = 1) : width_(width) {}
   static Result<WorkLog> open(const Checkpoint& checkpoint, const std::string& name,
                               size_t width = 1);
 

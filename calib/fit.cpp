@@ -34,10 +34,10 @@ double blended(double alone, double marginal, double error) {
 }
 
 /// Divergences of `files`; what the checkpoint knows of them as `piece` is not measured again.
-Result<std::vector<double>> measure(const engine::Engine& engine,
-                                    std::span<const int32_t> held_back, const FitOptions& o,
-                                    const char* piece, const Files& files) {
-  LK_ASSIGN(WorkLog log, WorkLog::open(o.checkpoint, piece));
+Result<std::vector<Divergence>> measure(const engine::Engine& engine,
+                                        std::span<const int32_t> held_back, const FitOptions& o,
+                                        const char* piece, const Files& files) {
+  LK_ASSIGN(WorkLog log, WorkLog::open(o.checkpoint, piece, kDivergenceNumbers));
   const bool plans = std::string_view(piece).starts_with("predictions");
   return measure_divergences(engine, held_back, files, probe_options(o),
                              stage(o, plans ? "checking predictions" : "checking corrections"),
@@ -67,7 +67,8 @@ Result<Correction> keep_better(const engine::Engine& engine, std::span<const int
   const Files both = {std::make_shared<const BasisFile>(file),
                       std::make_shared<const BasisFile>(after)};
   LK_ASSIGN(const auto klds, measure(engine, held_back, o, piece, both));
-  const Correction result{klds[0], klds[1], klds[1] < klds[0]};
+  const double log_ratio = klds[1].log_mean - klds[0].log_mean;
+  const Correction result{klds[0].mean, klds[1].mean, log_ratio, log_ratio < 0};
   if (result.kept) file = after;
   return result;
 }
@@ -108,9 +109,11 @@ Status fit_divergence(const engine::Engine& engine, std::span<const int32_t> hel
       files.push_back(std::make_shared<const BasisFile>(std::move(planned)));
     }
   }
+  profile.measured_kld.clear();
   LK_ASSIGN(
-      profile.measured_kld,
+      const auto measured,
       measure(engine, held_back, o, o.corrected ? "predictions-corrected" : "predictions", files));
+  for (const Divergence& kld : measured) profile.measured_kld.push_back(kld.mean);
   if (o.known.budget_bits > 0) profile.measured_kld.push_back(o.known.kld);
   for (double& kld : profile.measured_kld) kld = std::max(kld, 0.0);
   const PowerLaw law = fit_power_law(profile.measured_sum, profile.measured_kld);

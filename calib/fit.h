@@ -42,6 +42,7 @@ Status fit_divergence(const engine::Engine& engine, std::span<const int32_t> hel
 
 struct Correction {
   double kld_before = 0, kld_after = 0;  // on the text held back
+  double log_ratio = 0;  // mean logarithm over its positions, after less before: kept if it falls
   bool kept = false;
 };
 

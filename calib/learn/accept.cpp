@@ -33,15 +33,15 @@ Result<Acceptance> accept_learned(const engine::Engine& engine, std::span<const 
     files.push_back(std::make_shared<const BasisFile>(plan));
     files.push_back(std::make_shared<const BasisFile>(at_widths(learned, plan)));
   }
-  LK_ASSIGN(const std::vector<double> klds,
+  LK_ASSIGN(const std::vector<Divergence> klds,
             measure_divergences(engine, text, files, options, progress));
   Acceptance result;
   double log_ratio = 0;
   for (size_t p = 0; p < plans.size(); ++p) {
-    const double before = klds[2 * p], after = klds[2 * p + 1];
-    result.kld_before += before / double(plans.size());
-    result.kld_after += after / double(plans.size());
-    log_ratio += std::log(std::max(after, 1e-12) / std::max(before, 1e-12));
+    const Divergence &before = klds[2 * p], &after = klds[2 * p + 1];
+    result.kld_before += before.mean / double(plans.size());
+    result.kld_after += after.mean / double(plans.size());
+    log_ratio += after.log_mean - before.log_mean;
   }
   result.kept = log_ratio < 0;
   if (!result.kept) learned = at_widths(plans[0], learned);

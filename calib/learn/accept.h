@@ -16,8 +16,8 @@ struct Acceptance {
 };
 
 /// Compares `learned`'s bases with those of `plans`, copies of the file that learning began with at
-/// several widths, by the mean KL divergence on `text` at these widths. Unless their geometric
-/// mean falls, `learned` gets the bases that learning began with. Widths of `learned` stay.
+/// several widths, by the KL divergence on `text` at these widths. Unless the mean of its
+/// logarithms falls, `learned` gets the bases that learning began with. Widths of `learned` stay.
 /// progress: runs done and in all; false stops.
 Result<Acceptance> accept_learned(const engine::Engine& engine, std::span<const int32_t> text,
                                   const ProbeOptions& options,

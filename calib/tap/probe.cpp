@@ -1,6 +1,7 @@
 #include "calib/tap/probe.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "engine/eval/compare_rows.h"
@@ -12,6 +13,7 @@ namespace {
 // Positions whose logits are in memory at once: few enough to stay near, and never to be fresh
 // pages again.
 constexpr int64_t kLogitRows = 32;
+constexpr double kLeastNats = 1e-7;  // what rounding of the logits leaves
 
 }  // namespace
 
@@ -57,7 +59,7 @@ Status Probe::run(std::span<const int32_t> tokens) {
   return {};
 }
 
-Result<double> Probe::divergence(int layer, engine::RowCodec codec) const {
+Result<Divergence> Probe::divergence(int layer, engine::RowCodec codec) const {
   LK_ASSIGN(engine::Session session, open(std::move(codec)));
   const int64_t n_embd = engine_->config().n_embd;
   LK_ASSIGN(const MatrixView<const float> rows,
@@ -76,9 +78,12 @@ Result<double> Probe::divergence(int layer, engine::RowCodec codec) const {
       }
     });
   }
-  double sum = 0;
-  for (double x : kld) sum += x;
-  return sum / double(kld.size());
+  Divergence result;
+  for (const double x : kld) {
+    result.mean += std::min(x, kMostNats) / double(n);
+    result.log_mean += std::log(std::max(x, kLeastNats)) / double(n);
+  }
+  return result;
 }
 
 Status Probe::code_inputs(engine::RowCodec codec) {
@@ -121,7 +126,7 @@ double Probe::row_divergence(int64_t i, const float* coded) const {
                                 logsumexp});
 }
 
-Result<std::vector<double>> measure_divergences(
+Result<std::vector<Divergence>> measure_divergences(
     const engine::Engine& engine, std::span<const int32_t> tokens,
     std::span<const std::shared_ptr<const models::BasisFile>> files, const ProbeOptions& options,
     const std::function<bool(int64_t done, int64_t total)>& progress, WorkLog log) {
@@ -136,15 +141,19 @@ Result<std::vector<double>> measure_divergences(
     LK_ASSIGN(const Probe probe,
               Probe::prepare(engine, tokens.subspan(c * n_chunk, n_chunk), options));
     for (size_t f = log.n_known() - c * n_files; f < n_files; ++f) {
-      LK_ASSIGN(const double kld, probe.divergence(0, simulated_code(engine, files[f])));
-      LK_RETURN_IF_ERROR(log.add({&kld, 1}));
+      LK_ASSIGN(const Divergence kld, probe.divergence(0, simulated_code(engine, files[f])));
+      const double numbers[kDivergenceNumbers] = {kld.mean, kld.log_mean};
+      LK_RETURN_IF_ERROR(log.add(numbers));
       if (progress && !progress(int64_t(log.n_known()), int64_t(total))) {
         return make_error(ErrorCode::kCancelled, "calibration", "stopped");
       }
     }
   }
-  std::vector<double> result(n_files, 0.0);
-  for (size_t i = 0; i < total; ++i) result[i % n_files] += log.unit(i)[0] / double(n_chunks);
+  std::vector<Divergence> result(n_files);
+  for (size_t i = 0; i < total; ++i) {
+    result[i % n_files].mean += log.unit(i)[0] / double(n_chunks);
+    result[i % n_files].log_mean += log.unit(i)[1] / double(n_chunks);
+  }
   return result;
 }
 

@@ -20,6 +20,15 @@ struct ProbeOptions {
   int window = 32;
 };
 
+/// KL divergence over the positions that are looked at.
+struct Divergence {
+  double mean = 0;  // nats; a position where the model tips over counts with kMostNats
+  /// Mean of the logarithms. Compares two codes better than their means do, which a few positions
+  /// decide.
+  double log_mean = 0;
+};
+constexpr double kMostNats = 1.0;
+
 /// The residual stream before every layer, and the exact outcome at some positions.
 class Probe {
  public:
@@ -27,9 +36,8 @@ class Probe {
   static Result<Probe> prepare(const engine::Engine& engine, std::span<const int32_t> tokens,
                                const ProbeOptions& options);
 
-  /// Mean KL divergence (nats) from the exact cache with `codec` in it, which must leave the
-  /// layers below `layer` alone.
-  Result<double> divergence(int layer, engine::RowCodec codec) const;
+  /// From the exact cache with `codec` in it, which must leave the layers below `layer` alone.
+  Result<Divergence> divergence(int layer, engine::RowCodec codec) const;
 
   /// From now on divergence() finds the layers below coded by `codec`.
   Status code_inputs(engine::RowCodec codec);
@@ -52,12 +60,15 @@ class Probe {
   std::vector<double> logsumexp_;
 };
 
-/// Mean divergence of each of `files` over all of `tokens`, cut into contexts of n_chunk.
+constexpr size_t kDivergenceNumbers = 2;
+
+/// Divergence of each of `files` over all of `tokens`, cut into contexts of n_chunk.
 /// progress: files done, counted over all contexts; false stops. Divergences that `log` knows are
-/// not measured again.
-Result<std::vector<double>> measure_divergences(
+/// not measured again; its units are kDivergenceNumbers wide.
+Result<std::vector<Divergence>> measure_divergences(
     const engine::Engine& engine, std::span<const int32_t> tokens,
     std::span<const std::shared_ptr<const models::BasisFile>> files, const ProbeOptions& options,
-    const std::function<bool(int64_t done, int64_t total)>& progress = {}, WorkLog log = {});
+    const std::function<bool(int64_t done, int64_t total)>& progress = {},
+    WorkLog log = WorkLog(kDivergenceNumbers));
 
 }  // namespace lowkey::calib

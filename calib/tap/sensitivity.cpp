@@ -48,6 +48,11 @@ Result<Pairs> mean_over_contexts(const engine::Engine& engine, std::span<const i
   return result;
 }
 
+Result<double> mean_of(const Result<Divergence>& measured) {
+  LK_ASSIGN(const Divergence kld, measured);
+  return kld.mean;
+}
+
 using Measure = std::function<Result<double>(int layer, int side)>;
 
 }  // namespace
@@ -58,8 +63,8 @@ Result<Pairs> measure_sensitivity(const engine::Engine& engine, std::span<const 
   return mean_over_contexts(
       engine, tokens, options, options.piece, [&](const Probe& probe) -> Result<Measure> {
         return Measure([&](int layer, int side) {
-          return probe.divergence(layer,
-                                  simulated_code(engine, file, {layer, side == 0, side == 1}));
+          return mean_of(
+              probe.divergence(layer, simulated_code(engine, file, {layer, side == 0, side == 1})));
         });
       });
 }
@@ -70,11 +75,11 @@ Result<Pairs> measure_marginals(const engine::Engine& engine, std::span<const in
   return mean_over_contexts(
       engine, tokens, options, options.piece, [&](Probe& probe) -> Result<Measure> {
         LK_RETURN_IF_ERROR(probe.code_inputs(simulated_code(engine, file)));
-        LK_ASSIGN(const double all, probe.divergence(0, simulated_code(engine, file)));
+        LK_ASSIGN(const double all, mean_of(probe.divergence(0, simulated_code(engine, file))));
         return Measure([&probe, &engine, file, all](int layer, int side) -> Result<double> {
           const CodedPart all_but{layer, side == 0, side == 1, true};
           LK_ASSIGN(const double rest,
-                    probe.divergence(layer, simulated_code(engine, file, all_but)));
+                    mean_of(probe.divergence(layer, simulated_code(engine, file, all_but))));
           return all - rest;
         });
       });

@@ -45,6 +45,7 @@ class WorkLog {
  public:
   /// Keeps nothing on disk. A unit's result is `width` numbers.
   explicit WorkLog(size_t width = 1) : width_(width) {}
+  /// Begins with what the checkpoint holds as `name`.
   static Result<WorkLog> open(const Checkpoint& checkpoint, const std::string& name,
                               size_t width = 1);
 

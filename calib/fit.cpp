@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <set>
 #include <string_view>
 
 #include "calib/build.h"
@@ -44,19 +45,16 @@ Result<std::vector<Divergence>> measure(const engine::Engine& engine,
                              std::move(log));
 }
 
-/// Bits per token that predictions are fitted at; one that is known comes last.
+/// Bits per token that predictions are fitted at, rising.
 std::vector<int64_t> fitted_budgets(const FitOptions& o, const BasisFile& file) {
   std::vector<double> bits =
       o.rank_only ? std::vector{8.0, 9.75, 11.75, 13.5} : std::vector{1.5, 2.0, 3.0, 4.0};
   const bool known = o.known.budget_bits > 0;
   if (known) bits = {bits.front(), bits.back()};
-  std::vector<int64_t> budgets;
-  for (const double b : bits) {
-    const auto budget = int64_t(b * double(elements_per_token(file)));
-    if (budget != o.known.budget_bits) budgets.push_back(budget);
-  }
-  if (known) budgets.push_back(o.known.budget_bits);
-  return budgets;
+  std::set<int64_t> budgets;
+  for (const double b : bits) budgets.insert(int64_t(b * double(elements_per_token(file))));
+  if (known) budgets.insert(o.known.budget_bits);
+  return {budgets.begin(), budgets.end()};
 }
 
 /// Which of two plans is better on the text held back; `file` becomes it. `piece`: the checkpoint's
@@ -100,7 +98,8 @@ Status fit_divergence(const engine::Engine& engine, std::span<const int32_t> hel
   profile.measured_bits.clear();
   profile.measured_sum.clear();
   Files files;
-  for (const int64_t bits : fitted_budgets(o, file)) {
+  const std::vector<int64_t> budgets = fitted_budgets(o, file);
+  for (const int64_t bits : budgets) {
     BasisFile planned = file;
     LK_RETURN_IF_ERROR(plan_widths(planned, rules, bits));
     profile.measured_bits.push_back(planned.bits_per_element);
@@ -113,9 +112,11 @@ Status fit_divergence(const engine::Engine& engine, std::span<const int32_t> hel
   LK_ASSIGN(
       const auto measured,
       measure(engine, held_back, o, o.corrected ? "predictions-corrected" : "predictions", files));
-  for (const Divergence& kld : measured) profile.measured_kld.push_back(kld.mean);
-  if (o.known.budget_bits > 0) profile.measured_kld.push_back(o.known.kld);
-  for (double& kld : profile.measured_kld) kld = std::max(kld, 0.0);
+  auto next = measured.begin();
+  for (const int64_t bits : budgets) {
+    const double kld = bits == o.known.budget_bits ? o.known.kld : (next++)->mean;
+    profile.measured_kld.push_back(std::max(kld, 0.0));
+  }
   const PowerLaw law = fit_power_law(profile.measured_sum, profile.measured_kld);
   profile.kld_scale = law.scale;
   profile.kld_exponent = law.exponent;

@@ -145,10 +145,9 @@ void Checkpoint::remove() const {
 }
 
 Result<WorkLog> WorkLog::open(const Checkpoint& checkpoint, const std::string& name, size_t width) {
-  WorkLog out;
+  WorkLog out(width);
   out.checkpoint_ = checkpoint;
   out.name_ = name;
-  out.width_ = width;
   LK_ASSIGN(out.numbers_, checkpoint.read(name));
   if (out.numbers_.size() % width == 0) return out;
   return damaged(name, "expected " + std::to_string(width) + " numbers a unit, found " +

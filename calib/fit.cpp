@@ -97,6 +97,7 @@ Status fit_divergence(const engine::Engine& engine, std::span<const int32_t> hel
   models::ErrorProfile& profile = file.profile;
   profile.measured_bits.clear();
   profile.measured_sum.clear();
+  profile.measured_kld.clear();
   Files files;
   const std::vector<int64_t> budgets = fitted_budgets(o, file);
   for (const int64_t bits : budgets) {
@@ -108,7 +109,6 @@ Status fit_divergence(const engine::Engine& engine, std::span<const int32_t> hel
       files.push_back(std::make_shared<const BasisFile>(std::move(planned)));
     }
   }
-  profile.measured_kld.clear();
   LK_ASSIGN(
       const auto measured,
       measure(engine, held_back, o, o.corrected ? "predictions-corrected" : "predictions", files));

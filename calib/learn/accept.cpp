@@ -1,7 +1,5 @@
 #include "calib/learn/accept.h"
 
-#include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "calib/build.h"

@@ -15,7 +15,7 @@ struct LearnedBasis {
   Matrix encoder, decoder;  // [d, d]
   Vector mean;              // [d]
   Matrix covariance;        // [d, d] of the centred vectors: gives the steps
-  Vector stretch;           // [d] of the steps, 1: as the table of Gaussian steps has them
+  Vector stretch;           // [d] of the steps, 1: as step_of_width() has them
 
   /// Standard deviation of every coordinate.
   Vector deviations() const;

@@ -158,7 +158,8 @@ TEST(PlanTest, GlobalIsAtMostAnyOtherChoiceOfRanks) {
     for (int code = 0; code < 625; ++code) {
       if (set_ranks(other, code) <= n_kept) least = std::min(least, expected_sum(other));
     }
-    EXPECT_NEAR(expected_sum(file), least, 1e-6 * least + 1e-9) << n_kept;
+    // Surfaces, which prices are corrected by, are floats.
+    EXPECT_NEAR(expected_sum(file), least, 1e-7 * least + 1e-9) << n_kept;
   }
 }
 

@@ -92,8 +92,8 @@ void expect_half_a_step(LatentSide side, Encode encode, const std::vector<int>& 
     for (int i = 0; i < plan.n_coords; ++i) {
       const double x = z[size_t(t * plan.n_coords + i)], step = double{plan.steps[i]} * gain;
       const int width = plan.widths[i / 4];
-      // A single bit ranges beyond the cells next to its levels.
-      const double largest = width == 1 ? simd::latent_range(1) - 0.5 : 0.5;
+      // A single bit ranges beyond its cells.
+      const double largest = 0.5 + double(simd::latent_range(width)) - (1 << (width - 1));
       EXPECT_LE(std::abs(x - double{back[size_t(i)]}), largest * step * (1 + 1e-4))
           << "token " << t << ", coordinate " << i << ", width " << width;
       ratio = std::max(ratio, std::abs(x) / (step * simd::latent_range(width)));

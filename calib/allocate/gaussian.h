@@ -23,8 +23,8 @@ constexpr double step_of_width(int width) { return kCodeRange / double(simd::lat
 /// Error left in a coordinate of unit variance by a width of 1 to 8 bits: its mean square, where
 /// the largest of 48 independent Gaussian coordinates sets the gain (16 million codes drawn). What
 /// is not stored costs more than its square: it is missing from all tokens alike, where errors of
-/// rounding average out over the tokens that a query looks at. 1.65 is what the least divergence
-/// asks for (docs/latent-cache.md).
+/// rounding average out over the tokens that a query looks at. 1.65 is fitted to the divergence of
+/// a model's output (docs/latent-cache.md).
 constexpr std::array<double, kMaxWidth + 1> kDistortion = {
     1.65, 0.4543, 0.14316, 0.035545, 0.008773, 0.0021674, 0.0005463, 0.00013603, 0.00003407};
 

@@ -39,8 +39,8 @@ constexpr int kLatentWidths[] = {1, 2, 3, 4, 5, 6, 7, 8};
 /// Most coordinates of one side (a joint basis counts all heads of the layer).
 constexpr int kLatentMaxCoords = 512;
 /// Groups at least this wide multiply the query in two int8 halves (15 bits); narrower ones take
-/// the upper half alone, whose rounding adds less than 1 % to the noise power of their own codes.
-constexpr int kLatentFineWidth = 4;
+/// the upper half alone, whose rounding adds less than 4 % to the noise power of their own codes.
+constexpr int kLatentFineWidth = 5;
 
 /// How the latents of one layer, head and side are coded. Non-owning; the engine keeps the arrays.
 /// Coordinates are stored in the order of the latent vector: the first n_coords of its d.

@@ -23,16 +23,18 @@ struct LatentCodes {
   static Codes plane2(const uint8_t* p) {
     const __m512i lane = _mm512_set_epi64(6, 6, 4, 4, 2, 2, 0, 0);
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    return _mm512_rorv_epi64(_mm512_broadcast_i32x4(bytes),
-                             _mm512_sub_epi64(lane, _mm512_set1_epi64(kAt)));
+    const __m512i two = _mm512_broadcast_i32x4(bytes);
+    if constexpr (kAt == 0) return _mm512_srlv_epi64(two, lane);
+    return _mm512_rorv_epi64(two, _mm512_sub_epi64(lane, _mm512_set1_epi64(kAt)));
   }
   template <int kAt>
   static Codes plane1(const uint8_t* p) {
     const __m512i lane = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
     int64_t bytes;
     std::memcpy(&bytes, p, 8);
-    return _mm512_rorv_epi64(_mm512_set1_epi64(bytes),
-                             _mm512_sub_epi64(lane, _mm512_set1_epi64(kAt)));
+    const __m512i one = _mm512_set1_epi64(bytes);
+    if constexpr (kAt == 0) return _mm512_srlv_epi64(one, lane);
+    return _mm512_rorv_epi64(one, _mm512_sub_epi64(lane, _mm512_set1_epi64(kAt)));
   }
 
   /// 64 codes of one group, one byte each.

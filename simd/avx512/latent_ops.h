@@ -22,10 +22,15 @@ struct LatentOps : Isa, LatentCodes {
   static constexpr int kProjectSums = 24;  // of a projection that fit the registers
   static constexpr int kMeanQueries = 3;   // that take the functions of a chunk together
   static constexpr int kDirectQueries = 4;
-  static constexpr int kDirectTiles = 2;
+  static constexpr int kDirectTiles = 4;
 
   static Codes load(const uint8_t* p) { return _mm512_load_si512(p); }
   static Codes load_values(const uint8_t* p) { return load(p); }
+  /// Loaded once for several products; compilers would rather let each load for itself.
+  static Codes held(Codes x) {
+    asm("" : "+v"(x));
+    return x;
+  }
   static void store(uint8_t* p, Codes x) { _mm512_store_si512(p, x); }
   static Codes broadcast4(const int8_t* p) {
     int32_t four;

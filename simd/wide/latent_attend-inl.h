@@ -20,7 +20,6 @@ struct LatentScratch {
   MiddleWeights mean;
   LatentSums<Ops> sums;
   ChunkWeights weights;
-  SpreadWeights<Ops> spread;
   alignas(64) uint8_t codes[kLatentMaxCoords / kLatentGroup * kChunkTiles * kGroupCodes];
   alignas(64) float score[kQueryBlock * kChunkTokens];
   alignas(64) float key_gain[kChunkTokens];
@@ -89,11 +88,11 @@ void score_keys(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && keys.n_tiles == kChunkTiles) {
       constexpr int kPasses = kChunkTiles / Ops::kDirectTiles;
-      chunk.ahead.spread_half(chunk.bytes(), kPasses * plan.n_groups());
+      chunk.ahead.spread(chunk.bytes() / 4, kPasses * plan.n_groups());
       return with_count(n, [&]<int kN>() { score_direct<Ops, kN>(runs, keys, task, chunk.ahead); });
     }
   }
-  chunk.ahead.spread_half(chunk.bytes(), plan.n_groups());
+  chunk.ahead.spread(chunk.bytes() / 2, plan.n_groups());
   unpack_part<Ops, kChunkTiles>(plan, keys, chunk.ahead, s.codes);
   if constexpr (kHasTiles<Ops>) {
     if (s.sums.on_tiles) return Ops::score(*s.tiles, task, keys.n_tiles);
@@ -107,13 +106,11 @@ void mix_values(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
                 LatentScratch<Ops>& s) {
   const PartRun& values = chunk.values;
   const int n = s.weights.n_active;
-  chunk.ahead.spread_half(chunk.bytes(), plan.n_groups());
+  chunk.ahead.spread(chunk.bytes() / 2, plan.n_groups());
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && values.n_tiles == kChunkTiles && !s.sums.on_tiles) {
-      spread_weights<Ops>(s.weights, s.sums.n_fine > 0, s.spread);
-      return with_count(n, [&]<int kN>() {
-        mix_direct<Ops, kN>(runs, values, s.weights, s.spread, chunk.ahead, s.sums);
-      });
+      return with_count(
+          n, [&]<int kN>() { mix_direct<Ops, kN>(runs, values, s.weights, chunk.ahead, s.sums); });
     }
   }
   unpack_part<Ops, kChunkTiles>(plan, values, chunk.ahead, s.codes);
@@ -146,8 +143,10 @@ void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlo
   }
   const ChunkScores scores{s.score, s.value_gain, float(largest) / 16};
   s.weights.n_active = 0;
+  if constexpr (Ops::kDirectQueries > 0) chunk.ahead.spread(chunk.bytes() / 4, queries.n_queries);
   for (int q = 0; q < queries.n_queries; ++q) {
     if (top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, top[q], s.sums, s.weights);
+    chunk.ahead.step();
   }
   if (s.weights.n_active == 0 || tiles.v.n_coords == 0) return;
   mix_values<Ops>(tiles.v, runs.v, chunk, s);
@@ -160,8 +159,9 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   using Float = typename Ops::Float;
   constexpr float kLn2 = 0.693147181f;
   if (sums.max[q] <= 0.5f * kUnseen) return;
-  const float run_max = sums.max[q] * kLn2, max = std::max(run_max, *state.max);
-  const float keep = std::exp(*state.max - max), scale = std::exp(run_max - max);
+  const float run_max = sums.max[q] * kLn2, had = *state.max, max = std::max(run_max, had);
+  const float keep = had < max ? std::exp(had - max) : 1.0f;
+  const float scale = run_max < max ? std::exp(run_max - max) : 1.0f;
   const float fine = Ops::sum_of(Float::load_aligned(sums.weighted[q]));
   const float coarse = Ops::sum_of(Float::load_aligned(sums.coarse[q]));
   *state.max = max;
@@ -178,11 +178,11 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
       for (int i = 0; i < n; ++i) out[i] += scale * steps[i] * sum[i];
       continue;
     }
-    Four had, step;
-    std::memcpy(&had, out, sizeof had);
+    Four four, step;
+    std::memcpy(&four, out, sizeof four);
     std::memcpy(&step, steps, sizeof step);
-    had += scale * step * sum;
-    std::memcpy(out, &had, sizeof had);
+    four += scale * step * sum;
+    std::memcpy(out, &four, sizeof four);
   }
 }
 

@@ -84,22 +84,27 @@ struct PartRun {
 };
 
 /// What will be read next, asked for in the order of its addresses, as memory likes it best, and a
-/// few lines at a time: a burst would stall.
+/// line at a time as work goes on: a core waits once more lines are under way than it can count.
 struct Ahead {
+  static constexpr int kLine = 64;
   const std::byte* at = nullptr;
   const std::byte* end = nullptr;
-  int per_step = 1;  // lines
+  int rate = 0;  // bytes a step
+  int due = 0;   // bytes
 
   /// All at once, where nothing has been asked for ahead of time.
   void rest() {
-    for (; at < end; at += 64) __builtin_prefetch(at, 0, 3);
+    for (; at < end; at += kLine) __builtin_prefetch(at, 0, 3);
   }
-  /// Spreads half of `n_bytes` over `n_steps`.
-  void spread_half(int64_t n_bytes, int n_steps) {
-    per_step = int(ceil_div(n_bytes, int64_t{2} * 64 * std::max(n_steps, 1)));
+  /// Spreads `n_bytes` over `n_steps`.
+  void spread(int64_t n_bytes, int n_steps) {
+    rate = int(ceil_div(n_bytes, int64_t{std::max(n_steps, 1)}));
+    due = 0;
   }
   [[gnu::always_inline]] void step() {
-    for (int i = 0; i < per_step && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 3);
+    for (due += rate; due >= kLine; due -= kLine, at += kLine) {
+      if (at < end) __builtin_prefetch(at, 0, 3);
+    }
   }
 };
 

@@ -29,14 +29,6 @@ struct WidthRuns {
   }
 };
 
-/// Weights of a chunk, the 16 of a tile four times over: once for each coordinate of a group.
-template <class Ops>
-struct SpreadWeights {
-  static constexpr int kMost = Ops::kDirectQueries > 0 ? Ops::kDirectQueries : 1;
-  alignas(64) int8_t hi[kMost][kChunkTiles][kGroupCodes];
-  alignas(64) int8_t lo[kMost][kChunkTiles][kGroupCodes];
-};
-
 template <class Ops, int kQueries, int kTiles>
 void score_tiles_direct(const WidthRuns& runs, const PartRun& keys, const ScoreTask& task, int tile,
                         Ahead& ahead) {
@@ -49,18 +41,23 @@ void score_tiles_direct(const WidthRuns& runs, const PartRun& keys, const ScoreT
     const bool fine = run.begin < lq.n_fine;
     with_width(
         run.width, [&]<int kWidth>() __attribute__((always_inline)) {
-          const uint8_t* group = parts + run.at;
-          for (int g = run.begin; g < run.end; ++g, group += latent_group_bytes(kWidth)) {
-            typename Ops::Codes c[kTiles];
-            unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-              c[t] = Ops::template unpack<kWidth>(group + t * keys.stride);
-            });
-            if (kWidth >= Ops::kFineWidth || fine) {
-              add_codes<Ops, kQueries, kTiles, true>(lq, 0, g, c, hi, lo);
-            } else {
-              add_codes<Ops, kQueries, kTiles, false>(lq, 0, g, c, hi, lo);
-            }
-            ahead.step();
+          const auto add_run = [&]<bool kFine>() __attribute__((always_inline)) {
+            const uint8_t* group = parts + run.at;
+            int g = run.begin;
+            do {
+              typename Ops::Codes c[kTiles];
+              unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+                c[t] = Ops::template unpack<kWidth>(group + t * keys.stride);
+              });
+              add_codes<Ops, kQueries, kTiles, kFine>(lq, 0, g, c, hi, lo);
+              ahead.step();
+              group += latent_group_bytes(kWidth);
+            } while (++g < run.end);
+          };
+          if (kWidth >= Ops::kFineWidth || fine) {
+            add_run.template operator()<true>();
+          } else {
+            add_run.template operator()<false>();
           }
         });
   }
@@ -75,59 +72,73 @@ void score_direct(const WidthRuns& runs, const PartRun& keys, const ScoreTask& t
   }
 }
 
-/// Repeats the weights of the active queries for every coordinate of a group.
-template <class Ops>
-void spread_weights(const ChunkWeights& weights, bool fine, SpreadWeights<Ops>& out) {
-  const auto spread = [](const int8_t* from, int8_t(*to)[kGroupCodes]) {
-    for (int t = 0; t < kChunkTiles; ++t) {
-      Ops::store(reinterpret_cast<uint8_t*>(to[t]), Ops::broadcast16(from + t * kTileTokens));
-    }
-  };
-  for (int a = 0; a < weights.n_active; ++a) {
-    spread(weights.hi[a], out.hi[a]);
-    if (fine) spread(weights.lo[a], out.lo[a]);
-  }
-}
-
-/// Adds one group's codes, weighted, to the sums of kQueries active queries.
-template <class Ops, int kQueries, bool kFine, class Codes>
-[[gnu::always_inline]] inline void mix_group(const Codes& c, int g, const ChunkWeights& weights,
-                                             const SpreadWeights<Ops>& spread,
-                                             LatentSums<Ops>& sums) {
-  unrolled<kQueries>([&](auto a) __attribute__((always_inline)) {
-    auto hi = Ops::sums(0), lo = Ops::sums(0);
-    unrolled<kChunkTiles>([&](auto t) __attribute__((always_inline)) {
-      hi = Ops::dot_v(hi, c[t], Ops::load(reinterpret_cast<const uint8_t*>(spread.hi[a][t])));
+/// Adds the codes of kGroups groups from g on, weighted, to the sums of kQueries active queries.
+/// Groups share the loads of weights: with one group those would outnumber the products.
+template <class Ops, int kQueries, int kGroups, int kWidth, bool kFine>
+[[gnu::always_inline]] inline void mix_groups(const uint8_t* codes, int64_t stride, int g,
+                                              const ChunkWeights& weights, LatentSums<Ops>& sums) {
+  typename Ops::Sums hi[kQueries][kGroups], lo[kQueries][kGroups];
+  unrolled<kQueries * kGroups>([&](auto i) __attribute__((always_inline)) {
+    hi[i / kGroups][i % kGroups] = Ops::sums(0);
+    lo[i / kGroups][i % kGroups] = Ops::sums(0);
+  });
+  unrolled<kChunkTiles>([&](auto t) __attribute__((always_inline)) {
+    typename Ops::Codes c[kGroups];
+    unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
+      c[i] = Ops::template unpack<kWidth>(codes + t * stride + i * latent_group_bytes(kWidth));
+    });
+    unrolled<kQueries>([&](auto a) __attribute__((always_inline)) {
+      const auto upper = Ops::held(Ops::broadcast16(weights.hi[a] + t * kTileTokens));
+      unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
+        hi[a][i] = Ops::dot_v(hi[a][i], c[i], upper);
+      });
       if constexpr (kFine) {
-        lo = Ops::dot_v(lo, c[t], Ops::load(reinterpret_cast<const uint8_t*>(spread.lo[a][t])));
+        const auto lower = Ops::held(Ops::broadcast16(weights.lo[a] + t * kTileTokens));
+        unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
+          lo[a][i] = Ops::dot_v(lo[a][i], c[i], lower);
+        });
       }
     });
-    add_mixed<Ops, kFine>(hi, lo, weights.unit[a],
-                          sums.out + weights.query[a] * sums.row + g * kTileTokens);
   });
+  unrolled<kQueries>([&](auto a) __attribute__((always_inline)) {
+    float* out = sums.out + weights.query[a] * sums.row + g * kTileTokens;
+    unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
+      add_mixed<Ops, kFine>(hi[a][i], lo[a][i], weights.unit[a], out + i * kTileTokens);
+    });
+  });
+}
+
+/// A run of groups of one width, as many at a time as their sums fit the registers.
+template <class Ops, int kQueries, int kWidth, bool kFine>
+[[gnu::always_inline]] inline void mix_run(const WidthRun& run, const PartRun& values,
+                                           const ChunkWeights& weights, Ahead& ahead,
+                                           LatentSums<Ops>& sums) {
+  const uint8_t* group = reinterpret_cast<const uint8_t*>(values.data) + run.at;
+  int g = run.begin;
+  const auto mix = [&]<int kGroups>() __attribute__((always_inline)) {
+    mix_groups<Ops, kQueries, kGroups, kWidth, kFine>(group, values.stride, g, weights, sums);
+    for (int i = 0; i < kGroups; ++i) ahead.step();
+    g += kGroups;
+    group += kGroups * latent_group_bytes(kWidth);
+  };
+  if constexpr (!kFine) {
+    while (g + 3 <= run.end) mix.template operator()<3>();
+  }
+  while (g + 2 <= run.end) mix.template operator()<2>();
+  if (g < run.end) mix.template operator()<1>();
 }
 
 template <class Ops, int kQueries>
 void mix_direct(const WidthRuns& runs, const PartRun& values, const ChunkWeights& weights,
-                const SpreadWeights<Ops>& spread, Ahead& ahead, LatentSums<Ops>& sums) {
-  const auto* parts = reinterpret_cast<const uint8_t*>(values.data);
+                Ahead& ahead, LatentSums<Ops>& sums) {
   for (int r = 0; r < runs.n; ++r) {
     const WidthRun& run = runs.run[r];
-    const bool fine = run.begin < sums.n_fine;
     with_width(
         run.width, [&]<int kWidth>() __attribute__((always_inline)) {
-          const uint8_t* group = parts + run.at;
-          for (int g = run.begin; g < run.end; ++g, group += latent_group_bytes(kWidth)) {
-            typename Ops::Codes c[kChunkTiles];
-            unrolled<kChunkTiles>([&](auto t) __attribute__((always_inline)) {
-              c[t] = Ops::template unpack<kWidth>(group + t * values.stride);
-            });
-            if (kWidth >= Ops::kFineValueWidth || fine) {
-              mix_group<Ops, kQueries, true>(c, g, weights, spread, sums);
-            } else {
-              mix_group<Ops, kQueries, false>(c, g, weights, spread, sums);
-            }
-            ahead.step();
+          if (kWidth >= Ops::kFineValueWidth || run.begin < sums.n_fine) {
+            mix_run<Ops, kQueries, kWidth, true>(run, values, weights, ahead, sums);
+          } else {
+            mix_run<Ops, kQueries, kWidth, false>(run, values, weights, ahead, sums);
           }
         });
   }

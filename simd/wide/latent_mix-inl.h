@@ -18,7 +18,7 @@ constexpr float kUnseen = -1e30f;
 /// Running sums of a block of queries over a run of tiles, relative to 2^max.
 template <class Ops>
 struct LatentSums {
-  float max[kQueryBlock];                                // in units of log 2
+  float max[kQueryBlock];  // in units of log 2; scores may lie some way above
   alignas(64) float weight[kQueryBlock][Ops::kLanes];    // sum of p
   alignas(64) float weighted[kQueryBlock][Ops::kLanes];  // sum of p g, as rounded
   alignas(64) float coarse[kQueryBlock][Ops::kLanes];    // the same by the upper halves alone
@@ -67,10 +67,18 @@ void start_sums(int n_queries, const LatentPlan& values, bool on_tiles, LatentSu
   std::fill_n(sums.out, n_queries * sums.row, 0.0f);
 }
 
-/// Makes 2^max, max = `max`, the unit of query q's sums.
+/// Makes 2^max, max = `max`, the unit of query q's sums, if they are new or could overflow: floats
+/// keep their precision up to far larger scores, and to scale sums takes longer than to add to
+/// them.
 template <class Ops>
 void raise_max(float max, int q, LatentSums<Ops>& sums) {
   using Float = typename Ops::Float;
+  constexpr float kRoom = 32;  // sums of 2^32 and more tokens stay finite
+  if (max <= sums.max[q] + kRoom) return;
+  if (sums.max[q] <= kUnseen) {  // nothing to scale yet
+    sums.max[q] = max;
+    return;
+  }
   const Float keep = Ops::exp2(Float(sums.max[q] - max));
   sums.max[q] = max;
   const auto scale = [&](float* p) { (Float::load_aligned(p) * keep).store_aligned(p); };
@@ -106,7 +114,7 @@ void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& su
                  ChunkWeights& weights) {
   using Float = typename Ops::Float;
   constexpr int kLanes = Ops::kLanes, kBlock = 64 / kLanes;
-  if (max > sums.max[q]) raise_max(max, q, sums);
+  raise_max(max, q, sums);
   const int slot = weights.n_active++;
   const float* score = chunk.score + q * kChunkTokens;
   const float shift = max - kLog2WeightMax + chunk.log2_gain;

@@ -52,19 +52,30 @@ inline int count_fine_groups(const LatentPlan& plan, int fine_width) {
 struct QueryTable {
   alignas(64) float step[kLatentMaxCoords];
   alignas(64) int32_t shift[kLatentMaxCoords];  // code as multiplied - code as meant
+  alignas(64) int32_t fine[kLatentMaxCoords];   // all bits where the lower half counts
   int n_padded = 0;                             // whole vectors, or rows of a matrix tile
 
-  QueryTable(const LatentPlan& plan, int key_offset, int padding) {
+  QueryTable(const LatentPlan& plan, int n_fine, int key_offset, int padding) {
     const int n_coded = kLatentGroup * plan.n_groups();
     n_padded = int(round_up(n_coded, padding));
     std::copy(plan.steps, plan.steps + plan.n_coords, step);
     std::fill(step + plan.n_coords, step + n_padded, 0.0f);
-    for (int c = 0; c < n_coded; ++c) {
-      shift[c] = key_offset - (1 << (plan.widths[c / kLatentGroup] - 1));
+    for (int g = 0; g < plan.n_groups(); ++g) {
+      std::fill_n(shift + kLatentGroup * g, kLatentGroup, key_offset - (1 << (plan.widths[g] - 1)));
+      std::fill_n(fine + kLatentGroup * g, kLatentGroup, g < n_fine ? -1 : 0);
     }
     std::fill(shift + n_coded, shift + n_padded, 0);
+    std::fill(fine + n_coded, fine + n_padded, 0);
   }
 };
+
+/// 32-bit integers as bytes.
+template <class Int>
+[[gnu::always_inline]] inline void store_bytes(Int x, int8_t* out) {
+  alignas(64) int32_t lane[Int::size];
+  x.store_aligned(lane);
+  for (size_t i = 0; i < Int::size; ++i) out[i] = int8_t(lane[i]);
+}
 
 /// Query i of the block from q [n_coords].
 template <class Ops>
@@ -73,9 +84,8 @@ void prepare_query(const QueryTable& table, const float* q, int n_coords, int i,
   using Float = typename Ops::Float;
   using Int = typename Ops::Int;
   constexpr float kLog2E = 1.44269504f, kLargest = 128 * Ops::kQueryMax;
-  const int n = table.n_padded, n_fine = kLatentGroup * out.n_fine;
+  const int n = table.n_padded;
   alignas(64) float weight[kLatentMaxCoords];
-  alignas(64) int32_t value[kLatentMaxCoords], upper[kLatentMaxCoords];
   std::copy(q, q + n_coords, weight);
   std::fill(weight + n_coords, weight + n, 0.0f);
   Float top(0.0f);
@@ -86,26 +96,22 @@ void prepare_query(const QueryTable& table, const float* q, int n_coords, int i,
   }
   const float largest = Ops::max_of(top);
   const Float inverse(largest > 1e-30f ? kLargest / largest : 0.0f);
+  Int sum(0), start_hi(0), start_lo(0);
   for (int c = 0; c < n; c += Ops::kLanes) {
     const Int x = xsimd::nearbyint_as_int(Float::load_aligned(weight + c) * inverse);
-    x.store_aligned(value + c);
-  }
-  // One plain loop for each of these, so that compilers find vectors in them.
-  for (int c = 0; c < n; ++c) upper[c] = (value[c] + 64) >> 7;
-  for (int c = 0; c < n_fine; ++c) value[c] -= 128 * upper[c];
-  std::fill(value + n_fine, value + n, 0);
-  for (int c = 0; c < n; ++c) out.hi[i][c] = int8_t(upper[c]);
-  for (int c = 0; c < n; ++c) out.lo[i][c] = int8_t(value[c]);
-  int32_t sum = 0, start_hi = 0, start_lo = 0;
-  for (int c = 0; c < n; ++c) {
-    sum += 128 * upper[c] + value[c];
-    start_hi += upper[c] * table.shift[c];
-    start_lo += value[c] * table.shift[c];
+    const Int upper = (x + Int(64)) >> 7;
+    const Int lower = (x - (upper << 7)) & Int::load_aligned(table.fine + c);
+    store_bytes(upper, out.hi[i] + c);
+    store_bytes(lower, out.lo[i] + c);
+    const Int shift = Int::load_aligned(table.shift + c);
+    sum += (upper << 7) + lower;
+    start_hi += upper * shift;
+    start_lo += lower * shift;
   }
   out.scale[i] = largest / kLargest * kLog2E;
-  out.offset[i] = 0.5f * float(sum) * out.scale[i];
-  out.start_hi[i] = start_hi;
-  out.start_lo[i] = start_lo;
+  out.offset[i] = 0.5f * float(xsimd::hadd(sum)) * out.scale[i];
+  out.start_hi[i] = xsimd::hadd(start_hi);
+  out.start_lo[i] = xsimd::hadd(start_lo);
 }
 
 template <class Ops>
@@ -113,7 +119,7 @@ void prepare_queries(const LatentPlan& plan, const QueryBlock& queries, LatentQu
   out.n_queries = queries.n_queries;
   out.n_groups = plan.n_groups();
   out.n_fine = count_fine_groups(plan, Ops::kFineWidth);
-  const QueryTable table(plan, Ops::kKeyOffset, kHasTiles<Ops> ? 64 : 16);
+  const QueryTable table(plan, out.n_fine, Ops::kKeyOffset, kHasTiles<Ops> ? 64 : 16);
   for (int i = 0; i < queries.n_queries; ++i) {
     prepare_query<Ops>(table, queries.q + int64_t{i} * queries.d_k, plan.n_coords, i, out);
   }

@@ -12,14 +12,6 @@
 
 namespace lowkey::engine {
 
-/// Dimensions that attention needs.
-struct AttendShape {
-  int n_heads = 0;
-  int n_kv_heads = 0;
-  int head_dim = 0;
-  int group() const { return n_heads / n_kv_heads; }
-};
-
 constexpr int kQueryTokens = 32;  // tokens of a query block
 // Cached tokens per split when one block of queries stands alone. A long context is cut where its
 // owners change; a short one evenly and in an even number of splits, so that few threads end
@@ -34,6 +26,15 @@ struct AttendTask {
   Range positions;         // of the queries
   Range coded;             // coded tokens that this task covers
   bool with_exact = true;  // and the exact ones: the last split does
+};
+
+/// Dimensions that attention needs.
+struct AttendShape {
+  int n_heads = 0;
+  int n_kv_heads = 0;
+  int head_dim = 0;
+  int group() const { return n_heads / n_kv_heads; }
+  int n_queries(const AttendTask& task) const { return int(task.positions.size()) * group(); }
 };
 
 struct AttendPlan {

@@ -17,7 +17,7 @@
 namespace lowkey {
 namespace {
 
-constexpr int64_t kSplit = 1024;  // tokens of one task, as the engine cuts a long sequence
+constexpr int64_t kSplit = 2048;  // tokens of one task, as the engine cuts a long sequence
 
 models::RopeConfig rope_config() {
   models::RopeConfig rope;

@@ -13,11 +13,14 @@
 namespace lowkey::engine {
 
 constexpr int kQueryTokens = 32;  // tokens of a query block
-// Cached tokens per split when one block of queries stands alone. A long context is cut where its
-// owners change; a short one evenly and in an even number of splits, so that few threads end
-// together.
-constexpr int kSplitTokens = kOwnedTokens;
+// Cached tokens per split when one block of queries stands alone. A short context is cut evenly and
+// in an even number of splits, so that few threads end together; a long one where its owners
+// change, or half-way. A split takes what 200 tokens take to begin and end: where there are plenty,
+// they are longer.
+constexpr int kSplitTokens = 1024;
 constexpr int64_t kEvenSplits = 16;  // up to so many
+constexpr int64_t kPlenty = 32;
+static_assert(kOwnedTokens % kSplitTokens == 0);
 
 struct AttendTask {
   int block = 0;           // of queries, of one cache: which of those attended together
@@ -68,6 +71,9 @@ inline void cut_tokens(int64_t n_tokens, AttendPlan& plan) {
   if (n_tokens >= kSplitTokens && n < kEvenSplits) {
     n = round_up(n, 2);
     plan.split_tokens = round_up(ceil_div(n_tokens, n), simd::kLatentChunk);
+  } else if (n >= kPlenty) {
+    plan.split_tokens = kOwnedTokens;
+    n = n_tokens / kOwnedTokens;
   }
   plan.n_splits = int(n);
 }

@@ -16,8 +16,9 @@
 namespace lowkey::engine {
 
 constexpr int kPageTokens = 512;
-// Stretches of one head's tokens that one memory node owns, and one task of attention reads.
-constexpr int kOwnedTokens = 1024;
+// Stretches of one head's tokens that one memory node owns, and one task of attention reads of a
+// very long context.
+constexpr int kOwnedTokens = 2048;
 
 /// Bytes of the K part and of the V part of one tile of one head.
 struct TileShape {

@@ -33,6 +33,7 @@ struct Chunk {
   int n_tokens = 0;
   PartRun keys, values;
   Ahead ahead;  // of the chunk after this one
+  ScoreStart start{nullptr, 0};
 
   int n_tiles() const { return (n_tokens + kTileTokens - 1) / kTileTokens; }
   int end() const { return begin + n_tokens; }
@@ -78,12 +79,12 @@ struct WidthPair {
   WidthRuns k, v;
 };
 
-/// Adds to the scores of all queries what the codes of a chunk's keys give.
+/// Scores of all queries: what they start with, and what the codes of a chunk's keys give.
 template <class Ops>
 void score_keys(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
                 LatentScratch<Ops>& s) {
   const PartRun& keys = chunk.keys;
-  const ScoreTask task{s.queries, s.codes, s.key_gain, s.score};
+  const ScoreTask task{s.queries, s.codes, s.key_gain, chunk.start, s.score};
   const int n = s.queries.n_queries;
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && keys.n_tiles == kChunkTiles) {
@@ -242,7 +243,8 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
     scratch.mean.template prepare<Ops>(*tiles.mean, {first_query, first_query + queries.n_queries});
   }
   for (;; chunk = chunks.take()) {
-    start_scores<Ops>(tiles.mean, scratch.mean, queries.n_queries, chunk.begin, scratch.score);
+    chunk.start =
+        start_scores<Ops>(tiles.mean, scratch.mean, queries.n_queries, chunk.begin, scratch.score);
     if (tiles.mean && !chunks.done()) prefetch_phases(*tiles.mean, chunk.end());
     attend_chunk<Ops>(tiles, runs, queries, chunk, scratch);
     if (chunks.done()) break;

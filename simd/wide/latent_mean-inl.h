@@ -152,24 +152,23 @@ void mean_scores(const TurnedMean& mean, const MiddleWeights& weights, int query
   }
 }
 
-/// Starts the scores of a chunk whose first token is `token`, of the first n_queries.
+/// What the scores of a chunk whose first token is `token` begin with, of the first n_queries; in
+/// `score` where a mean turns.
 template <class Ops>
-void start_scores(const TurnedMean* mean, const MiddleWeights& weights, int n_queries,
-                  int64_t token, float* score) {
-  using Float = typename Ops::Float;
-  if (!mean) {
-    const int64_t n = int64_t{n_queries} * kChunkTokens;
-    for (int64_t t = 0; t < n; t += Ops::kLanes) Float(0.0f).store_aligned(score + t);
-    return;
-  }
+ScoreStart start_scores(const TurnedMean* mean, const MiddleWeights& weights, int n_queries,
+                        int64_t token, float* score) {
+  alignas(64) static constexpr float kNone[kChunkTokens] = {};
+  if (!mean) return {kNone, 0};
   constexpr int kMost = Ops::kMeanQueries;
+  float* row = score;
   int q = 0;
-  for (; q + kMost <= n_queries; q += kMost, score += kMost * kChunkTokens) {
-    mean_scores<Ops, kMost>(*mean, weights, q, token, score);
+  for (; q + kMost <= n_queries; q += kMost, row += kMost * kChunkTokens) {
+    mean_scores<Ops, kMost>(*mean, weights, q, token, row);
   }
-  for (; q < n_queries; ++q, score += kChunkTokens) {
-    mean_scores<Ops, 1>(*mean, weights, q, token, score);
+  for (; q < n_queries; ++q, row += kChunkTokens) {
+    mean_scores<Ops, 1>(*mean, weights, q, token, row);
   }
+  return {score, kChunkTokens};
 }
 
 }  // namespace

@@ -14,12 +14,19 @@ namespace {
 constexpr int kChunkTiles = 8;
 constexpr int kChunkTokens = kChunkTiles * kTileTokens;
 
+/// What the scores of a chunk begin with: [n_queries, kChunkTokens], or one row for all.
+struct ScoreStart {
+  const float* row;
+  int stride;  // floats from one query to the next
+};
+
 /// Where the scores of queries `first`.. and tiles `tile`.. of a chunk come from and go.
 struct ScoreTask {
   const LatentQueries& queries;
   const uint8_t* codes;  // [n_groups][kChunkTiles][64]
   const float* gain;     // [kChunkTokens]
-  float* score;          // [n_queries, kChunkTokens], in and out: what to add to
+  ScoreStart start;
+  float* score;  // [n_queries, kChunkTokens]
 };
 
 /// Calls f with the constants 0 .. kN - 1. Unlike a loop it is unrolled before the compiler decides
@@ -74,7 +81,7 @@ template <class Ops, int kQueries, int kTiles, class Sums>
   });
 }
 
-/// Adds the sums to the scores, in units of log 2.
+/// Scores from the sums, in units of log 2.
 template <class Ops, int kQueries, int kTiles, class Sums>
 [[gnu::always_inline]] inline void finish_tiles(const ScoreTask& task, int first, int tile,
                                                 const Sums& hi, const Sums& lo) {
@@ -83,13 +90,14 @@ template <class Ops, int kQueries, int kTiles, class Sums>
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
     const Float scale(lq.scale[first + q]), offset(lq.offset[first + q]);
     float* score = task.score + (first + q) * kChunkTokens + tile * kTileTokens;
+    const float* start = task.start.row + (first + q) * task.start.stride + tile * kTileTokens;
     const float* gain = task.gain + tile * kTileTokens;
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
       unrolled<kTileTokens / Ops::kLanes>([&](auto part) __attribute__((always_inline)) {
         constexpr int kAt = t * kTileTokens + part * Ops::kLanes;
         const Float sum = Ops::to_float(hi[q][t], lo[q][t], part);
         const Float own = Ops::mul_add(sum, scale, offset);
-        Ops::mul_add(own, Float::load_aligned(gain + kAt), Float::load_aligned(score + kAt))
+        Ops::mul_add(own, Float::load_aligned(gain + kAt), Float::load_aligned(start + kAt))
             .store_aligned(score + kAt);
       });
     });

@@ -122,6 +122,7 @@ struct Case {
   int n_coords_k, n_coords_v;
   std::vector<int> widths;
   int n_tokens, n_queries;
+  float sharpness = 1;  // of the softmax
 };
 
 ::testing::AssertionResult check_query(const Block& got, const Block& want, const Bounds& bounds,
@@ -144,8 +145,9 @@ struct Case {
 ::testing::AssertionResult check_case(const simd::KernelSet& set, const Case& c) {
   const OwnedPlan k(c.n_coords_k, c.widths, 1), v(c.n_coords_v, c.widths, 2);
   const LatentRunCase run(k.plan(), v.plan(), c.n_tokens, uint32_t(c.n_tokens));
-  const Block start = random_block(c.n_queries, c.n_tokens, c.n_coords_k + 3, c.n_coords_v + 5,
-                                   uint32_t(7 * c.n_queries));
+  Block start = random_block(c.n_queries, c.n_tokens, c.n_coords_k + 3, c.n_coords_v + 5,
+                             uint32_t(7 * c.n_queries));
+  for (float& x : start.q) x *= c.sharpness;
   Block want = start, got = start;
   simd::scalar::latent_attend(run.runs(k.plan(), v.plan()), want.queries(), want.state());
   set.latent_attend(run.runs(k.plan(), v.plan()), got.queries(), got.state());
@@ -186,6 +188,12 @@ struct QueryCounts {
   }
   for (int n_queries : {1, 2, 4, 5, 8, 16, 17, 41}) {
     LK_CHECK_THAT(check_case(set, {28, 48, falling, 300, n_queries}));
+  }
+  // Scores that rise by little, and by far more than a sum's unit lets them.
+  for (float sharpness : {0.1f, 4.0f, 12.0f, 60.0f}) {
+    for (int n_queries : {3, 16}) {
+      LK_CHECK_THAT(check_case(set, {28, 48, falling, 700, n_queries, sharpness}));
+    }
   }
   return ::testing::AssertionSuccess();
 }

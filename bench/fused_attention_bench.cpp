@@ -12,12 +12,13 @@
 #include "bench/simd/latent_layer.h"
 #include "engine/decoder/rope_table.h"
 #include "engine/kv/chunk_table.h"
+#include "engine/kv/tiles.h"
 #include "engine/traffic/bandwidth.h"
 
 namespace lowkey {
 namespace {
 
-constexpr int64_t kSplit = 2048;  // tokens of one task, as the engine cuts a long sequence
+constexpr int64_t kSplit = engine::kOwnedTokens;  // of one task, as a very long context is cut
 
 models::RopeConfig rope_config() {
   models::RopeConfig rope;

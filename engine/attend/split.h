@@ -15,11 +15,11 @@ namespace lowkey::engine {
 constexpr int kQueryTokens = 32;  // tokens of a query block
 // Cached tokens per split when one block of queries stands alone. A short context is cut evenly and
 // in an even number of splits, so that few threads end together; a long one where its owners
-// change, or half-way. A split takes what 200 tokens take to begin and end: where there are plenty,
+// change, or half-way. A split takes what 150 tokens take to begin and end: where there are plenty,
 // they are longer.
 constexpr int kSplitTokens = 1024;
 constexpr int64_t kEvenSplits = 16;  // up to so many
-constexpr int64_t kPlenty = 32;
+constexpr int64_t kPlenty = 32;      // splits, or more
 static_assert(kOwnedTokens % kSplitTokens == 0);
 
 struct AttendTask {

@@ -1,4 +1,5 @@
-// Bit planes of latent codes to bytes: a broadcast load, a shift and a mask for each.
+// Bit planes of latent codes to bytes: a broadcast load, a shift and a mask for each. Rotations
+// reach any place, but take turns with the dot products on a Zen 4, where shifts do not.
 #pragma once
 
 #include <immintrin.h>

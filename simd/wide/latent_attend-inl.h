@@ -93,7 +93,7 @@ void score_keys(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
       return with_count(n, [&]<int kN>() { score_direct<Ops, kN>(runs, keys, task, chunk.ahead); });
     }
   }
-  chunk.ahead.spread(chunk.bytes() / 2, plan.n_groups());
+  chunk.ahead.spread(chunk.bytes() / 4, plan.n_groups());
   unpack_part<Ops, kChunkTiles>(plan, keys, chunk.ahead, s.codes);
   if constexpr (kHasTiles<Ops>) {
     if (s.sums.on_tiles) return Ops::score(*s.tiles, task, keys.n_tiles);
@@ -123,6 +123,8 @@ void mix_values(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
   mix_chunk<Ops>(s.codes, values.n_tiles, plan.n_groups(), s.weights, s.sums);
 }
 
+/// While it works on a chunk it asks for the next: for a quarter with the keys, a quarter with the
+/// weights, half with the values, about as the time goes.
 template <class Ops>
 void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlock& queries,
                   Chunk& chunk, LatentScratch<Ops>& s) {
@@ -144,7 +146,7 @@ void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlo
   }
   const ChunkScores scores{s.score, s.value_gain, float(largest) / 16};
   s.weights.n_active = 0;
-  if constexpr (Ops::kDirectQueries > 0) chunk.ahead.spread(chunk.bytes() / 4, queries.n_queries);
+  chunk.ahead.spread(chunk.bytes() / 4, queries.n_queries);
   for (int q = 0; q < queries.n_queries; ++q) {
     if (top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, top[q], s.sums, s.weights);
     chunk.ahead.step();

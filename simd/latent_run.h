@@ -11,6 +11,7 @@
 
 #include <span>
 
+#include "base/view.h"
 #include "simd/latent_tile.h"
 
 namespace lowkey::simd {
@@ -21,6 +22,8 @@ constexpr int kLatentChunk = 128;
 /// by kSlowTurn radians: the first term left out is then below J_8(2) = 2.3e-5.
 constexpr int kSlowPolynomials = 8;
 constexpr double kSlowTurn = 2.0;
+/// Slow pairs come in so many at a time, the last of them filled up with pairs of no share.
+constexpr int kSlowPadding = 4;
 
 /// The functions of a chunk. Pairs come by falling frequency, the first n_fast turn too fast for
 /// polynomials. Distances from the middle: (kLatentChunk - 1) / 2 tokens to either side.
@@ -30,12 +33,13 @@ struct ChunkPhases {
   // [n_fast + kSlowPolynomials / 2, 2, kLatentChunk / 2], for the second half's tokens: cos and sin
   // of a fast pair's angle from the middle, then T_2j and T_2j+1 of 2 distance / kLatentChunk
   const float* functions = nullptr;
-  // [n_pairs - n_fast, 2, kSlowPolynomials / 2]: the even polynomials that make up cos of a pair,
-  // then the odd ones that make up sin
+  // [2, n_slow_rows(), kSlowPolynomials / 2]: the even polynomials that make up cos of each slow
+  // pair, then the odd ones that make up sin
   const float* slow = nullptr;
   const float* middle =
       nullptr;  // [2 n_pairs]: the phases of half a chunk, kLatentChunk - 1 halves
 
+  int n_slow_rows() const { return int(round_up(n_pairs - n_fast, kSlowPadding)); }
   int n_function_pairs() const { return n_fast + kSlowPolynomials / 2; }
 };
 

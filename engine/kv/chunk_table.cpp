@@ -15,7 +15,7 @@ constexpr int kHalf = kLatentChunk / 2;
 
 /// Coefficients of cos(turn x), -1 <= x <= 1, in even Chebyshev polynomials, then of sin(turn x) in
 /// odd ones: interpolation at 64 roots.
-void chebyshev(double turn, float* out) {
+void chebyshev(double turn, float* even, float* odd) {
   constexpr int kNodes = 64;
   for (int j = 0; j < kSlowPolynomials; ++j) {
     double sum = 0;
@@ -23,7 +23,7 @@ void chebyshev(double turn, float* out) {
       const double angle = std::numbers::pi * (k + 0.5) / kNodes, x = turn * std::cos(angle);
       sum += (j % 2 == 0 ? std::cos(x) : std::sin(x)) * std::cos(j * angle);
     }
-    out[j / 2 + j % 2 * kSlowPolynomials / 2] = float(sum * (j == 0 ? 1.0 : 2.0) / kNodes);
+    (j % 2 == 0 ? even : odd)[j / 2] = float(sum * (j == 0 ? 1.0 : 2.0) / kNodes);
   }
 }
 
@@ -54,10 +54,11 @@ Result<ChunkTable> ChunkTable::create(std::span<const double> frequencies) {
   simd::ChunkPhases& p = table.phases_;
   p.n_pairs = int(frequencies.size());
   p.n_fast = fast_pairs(frequencies);
-  const int64_t n_slow = int64_t{p.n_pairs - p.n_fast} * kSlowPolynomials;
+  const int64_t n_slow = int64_t{p.n_slow_rows()} * kSlowPolynomials;
   LK_ASSIGN(table.functions_,
             Buffer<float>::allocate(int64_t{p.n_function_pairs()} * kLatentChunk, "rotary phases"));
   LK_ASSIGN(table.slow_, Buffer<float>::allocate(std::max<int64_t>(n_slow, 1), "rotary phases"));
+  std::fill_n(table.slow_.data(), n_slow, 0.0f);
   LK_ASSIGN(table.middle_, Buffer<float>::allocate(int64_t{2} * p.n_pairs, "rotary phases"));
   for (int t = 0; t < kHalf; ++t) {
     function_values(frequencies.first(size_t(p.n_fast)), t + 0.5, table.functions_.data() + t);
@@ -67,7 +68,8 @@ Result<ChunkTable> ChunkTable::create(std::span<const double> frequencies) {
     table.middle_.data()[i] = float(std::cos(turn));
     table.middle_.data()[p.n_pairs + i] = float(std::sin(turn));
     if (i < p.n_fast) continue;
-    chebyshev(f * kHalf, table.slow_.data() + int64_t{i - p.n_fast} * kSlowPolynomials);
+    float* even = table.slow_.data() + int64_t{i - p.n_fast} * kSlowPolynomials / 2;
+    chebyshev(f * kHalf, even, even + n_slow / 2);
   }
   p.functions = table.functions_.data();
   p.slow = table.slow_.data();

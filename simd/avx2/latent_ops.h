@@ -53,7 +53,6 @@ struct LatentOps : LatentCodes {
   }
 
   static Float mul_add(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
-  static __m128 mul_add4(__m128 a, __m128 b, __m128 c) { return _mm_fmadd_ps(a, b, c); }
   /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 below the range of normal floats.
   static Float exp2(Float x) {
     const Float floor = xsimd::max(xsimd::floor(x), Float(-127.0f));
@@ -65,6 +64,14 @@ struct LatentOps : LatentCodes {
     y = mul_add(y, f, Float(0x1.00002cp+0f));
     const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(floor), _mm256_set1_epi32(127));
     return y * Float(_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+  }
+  /// kLanes / 4 floats, each in four lanes.
+  static Float spread4(const float* p) {
+    return _mm256_set_m128(_mm_broadcast_ss(p + 1), _mm_broadcast_ss(p));
+  }
+  /// Sums of every fourth lane.
+  static __m128 sum_by_4(Float x) {
+    return _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
   }
   static float first(Float x) { return _mm256_cvtss_f32(x); }
   static Float reversed(Float x) {

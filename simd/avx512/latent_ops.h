@@ -53,7 +53,6 @@ struct LatentOps : Isa, LatentCodes {
   static Float to_float(Sums sum, int) { return _mm512_cvtepi32_ps(sum); }
 
   static Float mul_add(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
-  static __m128 mul_add4(__m128 a, __m128 b, __m128 c) { return _mm_fmadd_ps(a, b, c); }
   /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 far below the range of a float.
   static Float exp2(Float x) {
     const Float f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
@@ -63,6 +62,16 @@ struct LatentOps : Isa, LatentCodes {
     y = mul_add(y, f, Float(0x1.62d136p-1f));
     y = mul_add(y, f, Float(0x1.00002cp+0f));
     return _mm512_scalef_ps(y, x);
+  }
+  /// kLanes / 4 floats, each in four lanes.
+  static Float spread4(const float* p) {
+    const __m512i order = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+    return _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(p)), order);
+  }
+  /// Sums of every fourth lane.
+  static __m128 sum_by_4(Float x) {
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
   }
   static float first(Float x) { return _mm512_cvtss_f32(x); }
   static Float reversed(Float x) {

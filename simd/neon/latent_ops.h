@@ -96,9 +96,6 @@ struct LatentOps : Isa {
   }
 
   static Float mul_add(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
-  static float32x4_t mul_add4(float32x4_t a, float32x4_t b, float32x4_t c) {
-    return vfmaq_f32(c, a, b);
-  }
   /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 below the range of normal floats.
   static Float exp2(Float x) {
     const Float floor = xsimd::max(xsimd::floor(x), Float(-127.0f));
@@ -111,6 +108,10 @@ struct LatentOps : Isa {
     const int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(floor), vdupq_n_s32(127));
     return y * Float(vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
   }
+  /// kLanes / 4 floats, each in four lanes.
+  static Float spread4(const float* p) { return vld1q_dup_f32(p); }
+  /// Sums of every fourth lane.
+  static float32x4_t sum_by_4(Float x) { return x; }
   static float first(Float x) { return vgetq_lane_f32(x, 0); }
   static Float reversed(Float x) {
     const float32x4_t pairs = vrev64q_f32(x);

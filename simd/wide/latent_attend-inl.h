@@ -35,12 +35,10 @@ struct Chunk {
   Ahead ahead;  // of the chunk after this one
   ScoreStart start{nullptr, 0};
 
-  int n_tiles() const { return (n_tokens + kTileTokens - 1) / kTileTokens; }
   int end() const { return begin + n_tokens; }
   /// From the first part of either side to the end of the last: a tile's parts lie side by side.
   const std::byte* data() const { return std::min(keys.data, values.data); }
   int64_t bytes() const { return keys.n_tiles * keys.stride; }
-  Ahead all() const { return {data(), data() + bytes()}; }
 };
 
 /// Gains of a chunk's tokens, 1 beyond its end; returns the largest code.
@@ -89,11 +87,11 @@ void score_keys(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && keys.n_tiles == kChunkTiles) {
       constexpr int kPasses = kChunkTiles / Ops::kDirectTiles;
-      chunk.ahead.spread(chunk.bytes() / 4, kPasses * plan.n_groups());
+      chunk.ahead.spread<kKeyLines>(chunk.bytes() / 4, kPasses * plan.n_groups());
       return with_count(n, [&]<int kN>() { score_direct<Ops, kN>(runs, keys, task, chunk.ahead); });
     }
   }
-  chunk.ahead.spread(chunk.bytes() / 4, plan.n_groups());
+  chunk.ahead.spread<kValueLines>(chunk.bytes() / 4, plan.n_groups());
   unpack_part<Ops, kChunkTiles>(plan, keys, chunk.ahead, s.codes);
   if constexpr (kHasTiles<Ops>) {
     if (s.sums.on_tiles) return Ops::score(*s.tiles, task, keys.n_tiles);
@@ -107,7 +105,7 @@ void mix_values(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
                 LatentScratch<Ops>& s) {
   const PartRun& values = chunk.values;
   const int n = s.weights.n_active;
-  chunk.ahead.spread(chunk.bytes() / 2, plan.n_groups());
+  chunk.ahead.spread<kValueLines>(chunk.ahead.left, plan.n_groups());
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && values.n_tiles == kChunkTiles && !s.sums.on_tiles) {
       return with_count(
@@ -146,10 +144,10 @@ void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlo
   }
   const ChunkScores scores{s.score, s.value_gain, float(largest) / 16};
   s.weights.n_active = 0;
-  chunk.ahead.spread(chunk.bytes() / 4, queries.n_queries);
+  const int64_t own = chunk.ahead.left - chunk.bytes() / 2, part = own / queries.n_queries;
   for (int q = 0; q < queries.n_queries; ++q) {
     if (top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, top[q], s.sums, s.weights);
-    chunk.ahead.step();
+    chunk.ahead.burst(part);
   }
   if (s.weights.n_active == 0 || tiles.v.n_coords == 0) return;
   mix_values<Ops>(tiles.v, runs.v, chunk, s);
@@ -197,26 +195,37 @@ class Chunks {
 
   bool done() const { return at_ >= end_; }
 
-  Chunk take() {
-    Chunk chunk = here();
+  /// The next one into `chunk`, field by field: copied as a whole, it would have to wait for its
+  /// own fields on their way to memory.
+  void take(Chunk& chunk) {
+    chunk.n_tokens = here(chunk.keys, chunk.values);
+    chunk.begin = at_;
     at_ = chunk.end();
     if (done()) {
-      chunk.ahead = {tiles_.next.data(), tiles_.next.data() + tiles_.next.size()};
+      const bool any = !tiles_.next.empty();  // without rate it asks for what is there already
+      chunk.ahead.at = any ? tiles_.next.data() : chunk.data();
+      chunk.ahead.left = int64_t(tiles_.next.size());
     } else {
-      chunk.ahead = here().all();
+      Chunk next;
+      here(next.keys, next.values);
+      chunk.ahead.at = next.data();
+      chunk.ahead.left = next.bytes();
     }
-    return chunk;
   }
 
  private:
-  Chunk here() {
+  /// The parts from at_ on, of one chunk and one run; returns their tokens.
+  int here(PartRun& keys, PartRun& values) {
     while (at_ >= first_ + tiles_.runs[run_].n_tokens) first_ += tiles_.runs[run_++].n_tokens;
     const KvRun& run = tiles_.runs[run_];
-    Chunk chunk{at_, std::min({kChunkTokens, end_ - at_, first_ + run.n_tokens - at_}), {}, {}, {}};
+    const int n_tokens = std::min({kChunkTokens, end_ - at_, first_ + run.n_tokens - at_});
+    const int n_tiles = ceil_div(n_tokens, kTileTokens);
     const int64_t offset = (at_ - first_) / kTileTokens * run.tile_stride;
-    chunk.keys = {run.k + offset, run.tile_stride, chunk.n_tiles()};
-    chunk.values = {run.v + offset, run.tile_stride, chunk.n_tiles()};
-    return chunk;
+    keys.data = run.k + offset;
+    values.data = run.v + offset;
+    keys.stride = values.stride = run.tile_stride;
+    keys.n_tiles = values.n_tiles = n_tiles;
+    return n_tokens;
   }
 
   const LatentRuns& tiles_;
@@ -235,8 +244,9 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   }
   if (begin >= end) return;
   Chunks chunks(tiles, std::max(begin, 0), end);
-  Chunk chunk = chunks.take();
-  chunk.all().rest();
+  Chunk chunk;
+  chunks.take(chunk);
+  Ahead{chunk.data(), chunk.bytes()}.rest();
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
   const bool on_tiles = scratch.tiles && queries.n_queries >= kTileQueries;
   start_sums<Ops>(queries.n_queries, tiles.v, on_tiles, scratch.sums);
@@ -244,7 +254,7 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   if (tiles.mean) {
     scratch.mean.template prepare<Ops>(*tiles.mean, {first_query, first_query + queries.n_queries});
   }
-  for (;; chunk = chunks.take()) {
+  for (;; chunks.take(chunk)) {
     chunk.start =
         start_scores<Ops>(tiles.mean, scratch.mean, queries.n_queries, chunk.begin, scratch.score);
     if (tiles.mean && !chunks.done()) prefetch_phases(*tiles.mean, chunk.end());

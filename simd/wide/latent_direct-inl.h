@@ -50,7 +50,7 @@ void score_tiles_direct(const WidthRuns& runs, const PartRun& keys, const ScoreT
                 c[t] = Ops::template unpack<kWidth>(group + t * keys.stride);
               });
               add_codes<Ops, kQueries, kTiles, kFine>(lq, 0, g, c, hi, lo);
-              ahead.step();
+              ahead.step<kKeyLines>();
               group += latent_group_bytes(kWidth);
             } while (++g < run.end);
           };
@@ -117,7 +117,7 @@ template <class Ops, int kQueries, int kWidth, bool kFine>
   int g = run.begin;
   const auto mix = [&]<int kGroups>() __attribute__((always_inline)) {
     mix_groups<Ops, kQueries, kGroups, kWidth, kFine>(group, values.stride, g, weights, sums);
-    for (int i = 0; i < kGroups; ++i) ahead.step();
+    for (int i = 0; i < kGroups; ++i) ahead.step<kValueLines>();
     g += kGroups;
     group += kGroups * latent_group_bytes(kWidth);
   };

@@ -13,6 +13,13 @@ static_assert(kChunkTokens == kLatentChunk);
 struct ChunkShares {
   alignas(64) float even[kLatentMaxCoords / 2 + kSlowPolynomials];
   alignas(64) float odd[kLatentMaxCoords / 2 + kSlowPolynomials];
+
+  /// Pairs from n_pairs on, which fill up the slow ones' rows.
+  void clear_padding(int n_pairs) {
+    static_assert(kSlowPadding <= kSlowPolynomials);
+    std::fill_n(even + n_pairs, kSlowPadding, 0.0f);
+    std::fill_n(odd + n_pairs, kSlowPadding, 0.0f);
+  }
 };
 
 /// Weights of phases [2 n], seen `by` [2 n] phases later: what cos, and sin, of the angle from
@@ -33,58 +40,70 @@ void turn_weights(const float* weights, const float* by, int n, float* cosines, 
   }
 }
 
-/// Gathers what a query takes of the slow pairs into polynomials, in their place. Several sums,
-/// because one would wait for itself.
+/// Gathers what a query takes of the slow pairs into polynomials, in their place: pairs side by
+/// side in vectors, all four polynomials of each. Several sums, because one would wait for itself.
 template <class Ops>
 void gather_slow(const ChunkPhases& phases, ChunkShares& shares) {
   static_assert(kSlowPolynomials == 8);
-  constexpr int kSums = 4;
-  Four even[kSums] = {}, odd[kSums] = {};
-  const auto* row = reinterpret_cast<const Four*>(phases.slow);
-  const auto add = [&](int i, int sum) __attribute__((always_inline)) {
-    const float c = shares.even[i], s = shares.odd[i];
-    even[sum] = Ops::mul_add4(Four{c, c, c, c}, row[0], even[sum]);
-    odd[sum] = Ops::mul_add4(Four{s, s, s, s}, row[1], odd[sum]);
-    row += 2;
-  };
-  int i = phases.n_fast;
-  for (; i + kSums <= phases.n_pairs; i += kSums) {
-    unrolled<kSums>([&](auto k) __attribute__((always_inline)) { add(i + k, k); });
+  using Float = typename Ops::Float;
+  constexpr int kPairs = Ops::kLanes / 4, kSums = kSlowPadding / kPairs;
+  const int n = phases.n_slow_rows(), n_fast = phases.n_fast;
+  Float even[kSums], odd[kSums];
+  for (int k = 0; k < kSums; ++k) even[k] = odd[k] = Float(0.0f);
+  const float *row = phases.slow, *odd_row = row + 4 * n;
+  for (int i = 0; i < n; i += kSlowPadding) {
+    unrolled<kSums>([&](auto k) __attribute__((always_inline)) {
+      const int at = i + k * kPairs;
+      const Float c = Ops::spread4(shares.even + n_fast + at);
+      const Float s = Ops::spread4(shares.odd + n_fast + at);
+      even[k] = Ops::mul_add(c, Float::load_aligned(row + 4 * at), even[k]);
+      odd[k] = Ops::mul_add(s, Float::load_aligned(odd_row + 4 * at), odd[k]);
+    });
   }
-  for (; i < phases.n_pairs; ++i) add(i, 0);
-  const Four all_even = (even[0] + even[1]) + (even[2] + even[3]);
-  const Four all_odd = (odd[0] + odd[1]) + (odd[2] + odd[3]);
-  std::memcpy(shares.even + phases.n_fast, &all_even, sizeof(Four));
-  std::memcpy(shares.odd + phases.n_fast, &all_odd, sizeof(Four));
+  for (int k = 1; k < kSums; ++k) {
+    even[0] += even[k];
+    odd[0] += odd[k];
+  }
+  const Four all_even = Ops::sum_by_4(even[0]), all_odd = Ops::sum_by_4(odd[0]);
+  std::memcpy(shares.even + n_fast, &all_even, sizeof(Four));
+  std::memcpy(shares.odd + n_fast, &all_odd, sizeof(Four));
 }
 
 /// The weights of a block's queries, turned by half a chunk and in units of log 2.
 struct MiddleWeights {
-  alignas(64) float of[kQueryBlock][kLatentMaxCoords];
+  alignas(64) float of[kQueryBlock][kLatentMaxCoords + 16];
   float constant[kQueryBlock];
   int n_active = 0;  // pairs of functions that any query takes anything of: others cost nothing
   int16_t active[kLatentMaxCoords / 2 + kSlowPolynomials / 2];
 
   template <class Ops>
   void prepare(const TurnedMean& mean, Range queries) {
+    using Float = typename Ops::Float;
     constexpr float kLog2E = 1.44269504f;
     const int n = mean.phases->n_pairs, n_fast = mean.phases->n_fast;
-    n_active = 0;
     for (int64_t q = queries.begin; q < queries.end; ++q) {
       float* own = of[q - queries.begin];
       turn_weights<Ops>(mean.weights + q * 2 * n, mean.phases->middle, n, own, own + n);
       for (int i = 0; i < 2 * n; ++i) own[i] *= kLog2E;
       constant[q - queries.begin] = mean.constant[q] * kLog2E;
     }
-    const auto takes_part = [&](int f) {
-      bool any = false;
-      for (int64_t q = 0; q < queries.size(); ++q) any |= of[q][f] != 0 || of[q][n + f] != 0;
-      return any;
-    };
-    for (int f = 0; f < n_fast; ++f) {
-      if (takes_part(f)) active[n_active++] = int16_t(f);
+    // Whole vectors: what lies behind the fast pairs is not looked at.
+    alignas(64) float taken[kLatentMaxCoords / 2 + Ops::kLanes];
+    for (int f = 0; f < n_fast; f += Ops::kLanes) {
+      Float sum(0.0f);
+      for (int64_t q = 0; q < queries.size(); ++q) {
+        sum += xsimd::abs(Float::load_aligned(of[q] + f));
+        sum += xsimd::abs(Float::load_unaligned(of[q] + n + f));
+      }
+      sum.store_aligned(taken + f);
     }
-    for (int j = 0; j < kSlowPolynomials / 2; ++j) active[n_active++] = int16_t(n_fast + j);
+    int end = 0;
+    for (int f = 0; f < n_fast; ++f) {
+      active[end] = int16_t(f);
+      end += taken[f] != 0;
+    }
+    for (int j = 0; j < kSlowPolynomials / 2; ++j) active[end++] = int16_t(n_fast + j);
+    n_active = end;
   }
 };
 
@@ -124,9 +143,10 @@ void mean_scores(const TurnedMean& mean, const MiddleWeights& weights, int query
   ChunkShares shares[kQueries];
   for (int q = 0; q < kQueries; ++q) {
     const float* start = mean.start + token * 2 * phases.n_pairs;
+    shares[q].clear_padding(phases.n_pairs);
     turn_weights<Ops>(weights.of[query + q], start, phases.n_pairs, shares[q].even, shares[q].odd);
-    gather_slow<Ops>(phases, shares[q]);
   }
+  for (int q = 0; q < kQueries; ++q) gather_slow<Ops>(phases, shares[q]);
   for (int first = 0; first < kVectors; first += kHeld) {
     Float even[kQueries][kHeld], odd[kQueries][kHeld];
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {

@@ -125,9 +125,8 @@ TEST(ChunkTable, FunctionsMakeUpThePhasesOfAChunk) {
       }
       for (int j = 0; j < simd::kSlowPolynomials && i >= p.n_fast; ++j) {
         const double value = p.functions[(2 * p.n_fast + j) * kHalf + t];
-        const int at = j / 2 + j % 2 * simd::kSlowPolynomials / 2;
-        (j % 2 == 0 ? cosine : sine) +=
-            value * p.slow[(i - p.n_fast) * simd::kSlowPolynomials + at];
+        const int row = j % 2 * p.n_slow_rows() + i - p.n_fast;
+        (j % 2 == 0 ? cosine : sine) += value * p.slow[row * simd::kSlowPolynomials / 2 + j / 2];
       }
       EXPECT_NEAR(cosine, std::cos((t + 0.5) * f[size_t(i)]), kPhaseError);
       EXPECT_NEAR(sine, std::sin((t + 0.5) * f[size_t(i)]), kPhaseError);

@@ -18,10 +18,10 @@ void enter_space(const Context& context, const AttendShape& shape, const AttendB
   if (latents && latents->mean_turns()) {
     const int64_t cols = int64_t{shape.n_heads} * latents->n_weights();
     part.mean_weights.resize(size_t(q.rows * cols));
-    latents->mean_weights(block.layer, {q.data, q.rows, q.cols, q.stride},
-                          matrix(part.mean_weights.data(), q.rows, cols));
+    latents->queries(context, block.layer, q, matrix(part.mean_weights.data(), q.rows, cols));
+  } else if (block.cache->space()) {
+    block.cache->space()->queries(context, block.layer, q);
   }
-  if (block.cache->space()) block.cache->space()->queries(context, block.layer, q);
 }
 
 Queries queries_of(const AttendShape& shape, const AttendBlock& block, const AttendPart& part) {
@@ -58,18 +58,26 @@ void list_tasks(const Team& team, const AttendShape& shape, std::span<const Atte
   }
 }
 
-/// Joins a block's splits, and leads its rows out of the cache's space.
+/// Joins a block's splits, and leads its rows out of the cache's space: a single row head by head,
+/// many at once.
 void finish(const Context& context, const AttendShape& shape, const AttendBlock& block,
             const AttendPart& part, float* partials) {
   const AttendPlan& plan = part.plan;
-  context.team->parallel_for(plan.n_tasks() / plan.n_splits, 4, [&](Range groups, int) {
+  const KvSpace* space = block.cache->space();
+  const bool one_row = block.out.rows == 1;
+  const int d = shape.head_dim, group = shape.group();
+  context.team->parallel_for(plan.n_tasks() / plan.n_splits, space ? 1 : 4, [&](Range groups, int) {
     for (int64_t g = groups.begin; g < groups.end; ++g) {
-      merge_splits(shape, plan, plan.task(g * plan.n_splits),
+      const AttendTask task = plan.task(g * plan.n_splits);
+      merge_splits(shape, plan, task,
                    partials + part.first_float + g * plan.n_splits * plan.partial_floats,
                    block.out);
+      if (!space || !one_row) continue;
+      float* own = block.out.row(0) + int64_t{task.head} * group * d;
+      space->output_head(context, block.layer, task.head, matrix(own, group, d));
     }
   });
-  if (block.cache->space()) block.cache->space()->outputs(context, block.layer, block.out);
+  if (space && !one_row) space->outputs(context, block.layer, block.out);
 }
 
 }  // namespace

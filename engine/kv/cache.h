@@ -86,8 +86,7 @@ class KvCache {
   /// The block's own exact tokens are in block() from this position on; before it, in recent().
   int64_t block_begin() const { return block_in_ring_ ? n_tokens_ + n_block_ : n_tokens_; }
   const KvSpace* space() const { return space_.get(); }
-  /// Of a latent cache, else nullptr.
-  const LatentSpace* latent_space() const { return latent_space_.get(); }
+  const LatentSpace* latent_space() const { return latent_space_.get(); }  // or nullptr
   int64_t n_sinks() const { return spec_.n_sinks; }
 
  private:
@@ -103,6 +102,8 @@ class KvCache {
     Range rows;              // which of them
   };
   void add_layer(const models::ModelConfig& config, int layer);
+  /// write() of one token's latents: a side of a head goes all the way, so that threads meet once.
+  void write_row(const Context& context, int layer, const RopeTable& rope, const Rows& row);
   /// Codes rows and keeps their outliers. Where the means of keys turn, coded_rows_ begins with
   /// what they come to in the cache's space.
   void write_codes(const Context& context, int layer, const Rows& block);
@@ -119,11 +120,12 @@ class KvCache {
   void encode(const Context& context, const Source& source, TileStore& store, const Rows& block);
   /// Last tokens whose exact copies outlive a block: the window and a tile more to go back by.
   int64_t n_retained() const;
-  // Positions `part` lie in one tile.
-  void encode_full(const Context& context, const Source& source, TileStore& store,
-                   const Rows& block, Range part) const;
-  void encode_latents(const Context& context, const Source& source, TileStore& store,
-                      const Rows& block, Range part) const;
+  struct Piece {
+    Range positions;  // in one tile
+    LatentSpace::HeadSide own;
+  };
+  void encode_piece(const Context& context, const Source& source, TileStore& store,
+                    const Rows& block, const Piece& piece) const;
 
   CacheSpec spec_;
   KvLayout layout_;

@@ -7,6 +7,7 @@
 namespace lowkey::engine {
 
 using simd::kTileTokens;
+using simd::LatentSide;
 
 MatrixView<float> KvCache::copy_rows(MatrixView<float> rows, int64_t offset) {
   const auto copy = matrix(coded_rows_.data() + offset, rows.rows, rows.cols);
@@ -24,6 +25,10 @@ MatrixView<float> KvCache::less_shift(MatrixView<float> k) {
 
 void KvCache::write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
                     MatrixView<float> v) {
+  const bool plain = !is_exact_ && !spec_.codec && spec_.adapt.every == 0;
+  if (latent_space_ && plain && k.rows == 1) {
+    return write_row(context, layer, rope, {k, v, n_tokens_, {0, 1}});
+  }
   if (mean_turns() && !is_exact_) {
     const auto phases = matrix<const float>(rope.row(n_tokens_), k.rows, rope.n_rot());
     latent_space_->enter(context, layer, phases, {k, v},
@@ -42,6 +47,34 @@ void KvCache::write(const Context& context, int layer, const RopeTable& rope, Ma
   } else {
     write_codes(context, layer, block);
   }
+}
+
+void KvCache::write_row(const Context& context, int layer, const RopeTable& rope, const Rows& row) {
+  const auto phases = matrix<const float>(rope.row(row.first), 1, rope.n_rot());
+  MatrixView<float> shift;
+  if (mean_turns()) shift = matrix(coded_rows_.data(), 1, row.k.cols);
+  const Source exact{nullptr, exact_type_, nullptr, 0};
+  const Source codes{nullptr, spec_.type, spec_.latent.get(), layer};
+  Layer& stores = layers_[size_t(layer)];
+  const Range position{row.first, row.first + 1};
+  context.team->parallel_for(2 * n_kv_heads_, 1, [&](Range pieces, int) {
+    for (int64_t p = pieces.begin; p < pieces.end; ++p) {
+      const LatentSpace::HeadSide own{int(p / 2), p % 2 == 0 ? LatentSide::kK : LatentSide::kV};
+      latent_space_->enter_part(context, layer, own, phases, {row.k, row.v}, shift);
+      const Piece piece{position, own};
+      if (row.first < n_sinks()) encode_piece(context, exact, stores.sinks, row, piece);
+      if (spec_.n_window > 0) encode_piece(context, exact, stores.recent, row, piece);
+      Rows coded = row;
+      if (mean_turns() && own.side == LatentSide::kK) {
+        coded.k = shift;
+        float* of_code = shift.data + int64_t{own.head} * head_dim_;
+        const float* k = row.k.data + int64_t{own.head} * head_dim_;
+        for (int c = 0; c < head_dim_; ++c) of_code[c] = k[c] - of_code[c];
+      }
+      encode_piece(context, codes, stores.coded, coded, piece);
+    }
+  });
+  if (stores.outliers.enabled()) keep_outliers(context, layer, row);
 }
 
 void KvCache::write_codes(const Context& context, int layer, const Rows& block) {
@@ -88,7 +121,8 @@ void KvCache::keep_outliers(const Context& context, int layer, const Rows& block
   Layer& stores = layers_[size_t(layer)];
   const LatentCode& code = *spec_.latent;
   const int d = head_dim_;
-  context.team->parallel_for(n_kv_heads_, 1, [&](Range heads, int) {
+  const int64_t grain = block.rows.size() < kTileTokens ? n_kv_heads_ : 1;
+  context.team->parallel_for(n_kv_heads_, grain, [&](Range heads, int) {
     for (int h = int(heads.begin); h < int(heads.end); ++h) {
       // Codes without a gain byte cannot be hidden.
       if (code.k[code.index(layer, h)].steps.empty()) continue;
@@ -162,45 +196,37 @@ void KvCache::encode(const Context& context, const Source& source, TileStore& st
     for (int64_t tile = first_tile + tiles.begin; tile < first_tile + tiles.end; ++tile) {
       const Range part{std::max(tile * kTileTokens, positions.begin),
                        std::min((tile + 1) * kTileTokens, positions.end)};
-      if (source.latent) {
-        encode_latents(context, source, store, block, part);
-      } else {
-        encode_full(context, source, store, block, part);
+      for (int h = 0; h < n_kv_heads_; ++h) {
+        encode_piece(context, source, store, block, {part, {h, LatentSide::kK}});
+        encode_piece(context, source, store, block, {part, {h, LatentSide::kV}});
       }
     }
   });
 }
 
-void KvCache::encode_full(const Context& context, const Source& source, TileStore& store,
-                          const Rows& block, Range part) const {
-  for (int64_t p = part.begin; p < part.end; ++p) {
-    const float* k = block.k.row(p - block.first);
-    const float* v = block.v.row(p - block.first);
-    const int slot = int(p % kTileTokens), d = head_dim_;
-    for (int h = 0; h < n_kv_heads_; ++h) {
-      context.kernels->encode_k(source.type, k + h * d, d, slot, store.k_part(h, p));
-      context.kernels->encode_v(source.type, v + h * d, d, slot, store.v_part(h, p));
+void KvCache::encode_piece(const Context& context, const Source& source, TileStore& store,
+                           const Rows& block, const Piece& piece) const {
+  const Range part = piece.positions;
+  const int h = piece.own.head, slot = int(part.begin % kTileTokens);
+  const bool keys = piece.own.side == LatentSide::kK;
+  const MatrixView<float>& all = keys ? block.k : block.v;
+  const MatrixView<const float> rows{all.row(part.begin - block.first) + int64_t{h} * head_dim_,
+                                     part.size(), head_dim_, all.stride};
+  std::byte* out = keys ? store.k_part(h, part.begin) : store.v_part(h, part.begin);
+  if (!source.latent) {
+    const auto encode = keys ? context.kernels->encode_k : context.kernels->encode_v;
+    for (int i = 0; i < int(rows.rows); ++i) {
+      encode(source.type, rows.row(i), head_dim_, slot + i, out);
     }
+    return;
   }
-}
-
-void KvCache::encode_latents(const Context& context, const Source& source, TileStore& store,
-                             const Rows& block, Range part) const {
-  const int slot = int(part.begin % kTileTokens);
-  const auto rows_of = [&](const MatrixView<float>& x, int head) {
-    const float* first = x.row(part.begin - block.first) + head * head_dim_;
-    return MatrixView<const float>{first, part.size(), head_dim_, x.stride};
-  };
-  for (int h = 0; h < n_kv_heads_; ++h) {
-    const size_t i = source.latent->index(source.layer, h);
-    simd::LatentPlan k = source.latent->k[i].plan(), v = source.latent->v[i].plan();
-    if (source.version) {
-      k.steps = source.version->k[size_t(h)].steps.data();
-      v.steps = source.version->v[size_t(h)].steps.data();
-    }
-    context.kernels->latent_encode_k(k, rows_of(block.k, h), slot, store.k_part(h, part.begin));
-    context.kernels->latent_encode_v(v, rows_of(block.v, h), slot, store.v_part(h, part.begin));
+  const size_t i = source.latent->index(source.layer, h);
+  simd::LatentPlan plan = (keys ? source.latent->k : source.latent->v)[i].plan();
+  if (source.version) {
+    plan.steps = (keys ? source.version->k : source.version->v)[size_t(h)].steps.data();
   }
+  const auto encode = keys ? context.kernels->latent_encode_k : context.kernels->latent_encode_v;
+  encode(plan, rows, slot, out);
 }
 
 }  // namespace lowkey::engine

@@ -14,6 +14,9 @@ class HadamardSpace : public KvSpace {
   }
   void queries(const Context& c, int, MatrixView<float> q) const override { turn(c, q); }
   void outputs(const Context& c, int, MatrixView<float> o) const override { turn(c, o); }
+  void output_head(const Context& c, int, int, MatrixView<float> o) const override {
+    for (int64_t i = 0; i < o.rows; ++i) c.kernels->hadamard(o.row(i), 1, d_);
+  }
 
  private:
   void turn(const Context& context, MatrixView<float> x) const {

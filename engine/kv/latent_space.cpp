@@ -4,16 +4,14 @@
 
 namespace lowkey::engine {
 
+using simd::LatentSide;
+
 namespace {
 
 // Below so many multiply-adds a fork and join of the threads costs more than it saves. The matrices
 // come from memory at decode: two threads fetch them faster than one.
 constexpr int64_t kSerialProducts = 8192;
 constexpr int64_t kRows = 32;  // rows of a head that are one task
-
-int group_of(const LatentCode& code, MatrixView<const float> x) {
-  return int(x.cols) / (code.n_kv_heads * code.head_dim);
-}
 
 simd::LatentEncoder through(const std::vector<float>& matrix, int d) {
   return {d, d, d, matrix.data(), nullptr};
@@ -23,11 +21,15 @@ MatrixView<const float> read(const MatrixView<float>& m) {
   return {m.data, m.rows, m.cols, m.stride};
 }
 
-/// Columns of one head, of some rows; no rows of nothing.
+/// No rows of nothing.
 template <class T>
-MatrixView<T> of_head(const MatrixView<T>& m, Range rows, int head, int d) {
-  if (m.rows == 0) return m;
-  return {m.row(rows.begin) + int64_t{head} * d, rows.size(), d, m.stride};
+MatrixView<T> rows_of(const MatrixView<T>& m, Range rows) {
+  return m.rows == 0 ? m : MatrixView<T>{m.row(rows.begin), rows.size(), m.cols, m.stride};
+}
+
+template <class T>
+MatrixView<T> of_head(const MatrixView<T>& m, int head, int d) {
+  return {m.data + int64_t{head} * d, m.rows, d, m.stride};
 }
 
 void copy_rows(MatrixView<const float> from, MatrixView<float> to) {
@@ -43,13 +45,26 @@ void project_in_place(const Context& context, const simd::LatentEncoder& encoder
   copy_rows(read(out), x);
 }
 
-/// x_h = M_(h / group) x_h for every head of every row; matrix_of(kv_head) -> LatentEncoder. Heads
-/// of a group lie side by side: one row, they pass through their matrix together.
-template <class MatrixOf>
-void map_heads(const Context& context, const LatentCode& code, MatrixView<float> x,
-               MatrixOf matrix_of) {
-  const MatrixView<const float> rows{x.data, x.rows, x.cols, x.stride};
-  const int d = code.head_dim, group = group_of(code, rows);
+/// Some rows of one head, or one row's heads of a group.
+struct HeadRows {
+  int kv_head;
+  int head;             // the first
+  int64_t first;        // row
+  MatrixView<float> x;  // [n, d]
+
+  /// The same of something that has `width` columns per head.
+  MatrixView<float> of(const MatrixView<float>& all, int width) const {
+    const bool together = all.rows == 1;
+    return {all.row(first) + int64_t{head} * width, x.rows, width, together ? width : all.stride};
+  }
+};
+
+/// Calls visit(HeadRows) for every head of every row. Heads of a group lie side by side: one row,
+/// they pass through their matrix together.
+template <class Visit>
+void for_head_rows(const Context& context, const LatentCode& code, MatrixView<float> x,
+                   Visit visit) {
+  const int d = code.head_dim, group = int(x.cols) / (code.n_kv_heads * d);
   const bool together = x.rows == 1;
   const int n_pieces = code.n_kv_heads * (together ? 1 : group);
   const int64_t products = std::min(kRows, x.rows) * d * d * (together ? group : 1);
@@ -58,10 +73,11 @@ void map_heads(const Context& context, const LatentCode& code, MatrixView<float>
     for (int64_t p = pieces.begin; p < pieces.end; ++p) {
       const int piece = int(p % n_pieces);
       const int64_t first = p / n_pieces * kRows;
-      const int64_t n = together ? group : std::min(kRows, x.rows - first);
-      const int64_t stride = together ? d : x.stride;
-      float* at = x.row(first) + piece * (together ? group * d : d);
-      project_in_place(context, matrix_of(together ? piece : piece / group), {at, n, d, stride});
+      HeadRows rows{piece, piece * group, first, {nullptr, group, d, d}};
+      if (!together)
+        rows = {piece / group, piece, first, {nullptr, std::min(kRows, x.rows - first), d, d}};
+      rows.x = rows.of(x, d);
+      visit(rows);
     }
   });
 }
@@ -85,22 +101,27 @@ void LatentSpace::enter(const Context& context, int layer, MatrixView<const floa
   context.team->parallel_for(n_pieces, grain, [&](Range pieces, int) {
     for (int64_t p = pieces.begin; p < pieces.end; ++p) {
       // Heads of keys and of values in turns: keys may be twice the work.
-      const int head = int(p / 2 % n_heads);
+      const HeadSide part{int(p / 2 % n_heads), p % 2 == 0 ? LatentSide::kK : LatentSide::kV};
       const int64_t first = p / (2 * n_heads) * kRows;
-      const Range part{first, std::min(first + kRows, n)};
-      const size_t side = code_->index(layer, head);
-      if (p % 2 == 1) {
-        enter_values(context, side, of_head(rows.v, part, head, d));
-      } else if (shift.rows == 0) {
-        enter_keys(context, side, of_head(rows.k, part, head, d));
-      } else {
-        const MatrixView<const float> own{phases.row(part.begin), part.size(), phases.cols,
-                                          phases.stride};
-        enter_keys(context, side, own, of_head(rows.k, part, head, d),
-                   of_head(shift, part, head, d));
-      }
+      const Range own{first, std::min(first + kRows, n)};
+      enter_part(context, layer, part, rows_of(phases, own),
+                 {rows_of(rows.k, own), rows_of(rows.v, own)}, rows_of(shift, own));
     }
   });
+}
+
+void LatentSpace::enter_part(const Context& context, int layer, const HeadSide& part,
+                             MatrixView<const float> phases, const Rows& rows,
+                             MatrixView<float> shift) const {
+  const int d = code_->head_dim;
+  const size_t side = code_->index(layer, part.head);
+  if (part.side == LatentSide::kV) {
+    enter_values(context, side, of_head(rows.v, part.head, d));
+  } else if (shift.rows == 0) {
+    enter_keys(context, side, of_head(rows.k, part.head, d));
+  } else {
+    enter_keys(context, side, phases, of_head(rows.k, part.head, d), of_head(shift, part.head, d));
+  }
 }
 
 void LatentSpace::enter_keys(const Context& context, size_t side, MatrixView<float> k) const {
@@ -145,52 +166,52 @@ void LatentSpace::shift(const Context& context, int layer, MatrixView<const floa
   context.team->parallel_for(out.rows, 16, [&](Range rows, int) {
     for (int h = 0; h < code_->n_kv_heads; ++h) {
       const size_t side = code_->index(layer, h);
-      const MatrixView<float> own = of_head(out, rows, h, d);
-      turned_means(context, side, {phases.row(rows.begin), rows.size(), phases.cols, phases.stride},
-                   own);
+      const MatrixView<float> own = of_head(rows_of(out, rows), h, d);
+      turned_means(context, side, rows_of(phases, rows), own);
       project_in_place(context, through(code_->k[side].encoder_t, d), own);
     }
   });
 }
 
 void LatentSpace::queries(const Context& context, int layer, MatrixView<float> q) const {
-  map_heads(context, *code_, q, [&](int head) {
-    return through(code_->k[code_->index(layer, head)].decoder, code_->head_dim);
+  queries(context, layer, q, {});
+}
+
+void LatentSpace::queries(const Context& context, int layer, MatrixView<float> q,
+                          MatrixView<float> weights) const {
+  for_head_rows(context, *code_, q, [&](const HeadRows& own) {
+    const size_t side = code_->index(layer, own.kv_head);
+    if (weights.rows > 0) mean_weights(side, own.x, own.of(weights, n_weights()));
+    project_in_place(context, through(code_->k[side].decoder, code_->head_dim), own.x);
   });
 }
 
 void LatentSpace::outputs(const Context& context, int layer, MatrixView<float> o) const {
-  map_heads(context, *code_, o, [&](int head) {
-    return through(code_->v[code_->index(layer, head)].decoder_t, code_->head_dim);
-  });
-  const int d = code_->head_dim, group = group_of(*code_, {o.data, o.rows, o.cols, o.stride});
-  context.team->parallel_for(o.rows, 16, [&](Range rows, int) {
-    for (int64_t i = rows.begin; i < rows.end; ++i) {
-      for (int h = 0; h < code_->n_kv_heads * group; ++h) {
-        const LatentSideCode& side = code_->v[code_->index(layer, h / group)];
-        context.kernels->add(o.row(i) + h * d, side.mean.data(), d);
-      }
-    }
-  });
+  for_head_rows(context, *code_, o,
+                [&](const HeadRows& own) { output_head(context, layer, own.kv_head, own.x); });
 }
 
-void LatentSpace::mean_weights(int layer, MatrixView<const float> q,
-                               MatrixView<float> weights) const {
-  const int d = code_->head_dim, half = n_rot_ / 2, group = group_of(*code_, q);
+void LatentSpace::output_head(const Context& context, int layer, int head,
+                              MatrixView<float> o) const {
+  const LatentSideCode& side = code_->v[code_->index(layer, head)];
+  project_in_place(context, through(side.decoder_t, side.d), o);
+  for (int64_t i = 0; i < o.rows; ++i) context.kernels->add(o.row(i), side.mean.data(), side.d);
+}
+
+void LatentSpace::mean_weights(size_t side, MatrixView<float> q, MatrixView<float> weights) const {
+  const int d = code_->head_dim, half = n_rot_ / 2;
   const int step = neighbours_ ? 2 : 1, apart = neighbours_ ? 1 : half;
+  const float* mean = code_->k[side].mean.data();
   for (int64_t row = 0; row < q.rows; ++row) {
-    for (int h = 0; h < code_->n_kv_heads * group; ++h) {
-      const float* x = q.row(row) + h * d;
-      const float* mean = code_->k[code_->index(layer, h / group)].mean.data();
-      float* w = weights.row(row) + h * n_weights();
-      for (int i = 0; i < half; ++i) {
-        const int a = step * i, b = a + apart;
-        w[i] = x[a] * mean[a] + x[b] * mean[b];
-        w[half + i] = x[b] * mean[a] - x[a] * mean[b];
-      }
-      w[n_rot_] = 0.0f;
-      for (int c = n_rot_; c < d; ++c) w[n_rot_] += x[c] * mean[c];
+    const float* x = q.row(row);
+    float* w = weights.row(row);
+    for (int i = 0; i < half; ++i) {
+      const int a = step * i, b = a + apart;
+      w[i] = x[a] * mean[a] + x[b] * mean[b];
+      w[half + i] = x[b] * mean[a] - x[a] * mean[b];
     }
+    w[n_rot_] = 0.0f;
+    for (int c = n_rot_; c < d; ++c) w[n_rot_] += x[c] * mean[c];
   }
 }
 

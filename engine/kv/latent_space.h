@@ -22,9 +22,14 @@ class LatentSpace : public KvSpace {
              MatrixView<float> v) const override;
   void queries(const Context& context, int layer, MatrixView<float> q) const override;
   void outputs(const Context& context, int layer, MatrixView<float> o) const override;
+  void output_head(const Context& context, int layer, int head, MatrixView<float> o) const override;
 
   struct Rows {
     MatrixView<float> k, v;
+  };
+  struct HeadSide {
+    int head;  // KV head
+    simd::LatentSide side;
   };
   bool mean_turns() const { return code_->phases != nullptr; }
   /// Floats per query and head of mean_weights().
@@ -33,18 +38,24 @@ class LatentSpace : public KvSpace {
   /// reading of E. phases [n, n_rot] of the rows' positions.
   void enter(const Context& context, int layer, MatrixView<const float> phases, const Rows& rows,
              MatrixView<float> shift) const;
+  /// One head and side of the same, by the calling thread alone; `rows` and `shift` are whole.
+  void enter_part(const Context& context, int layer, const HeadSide& part,
+                  MatrixView<const float> phases, const Rows& rows, MatrixView<float> shift) const;
   /// The shift alone.
   void shift(const Context& context, int layer, MatrixView<const float> phases,
              MatrixView<float> out) const;
-  /// w with q^T R_n mu = w^T [phase_n, 1], of raw queries q [n, n_heads * d]:
-  /// weights [n, n_heads * n_weights()].
-  void mean_weights(int layer, MatrixView<const float> q, MatrixView<float> weights) const;
+  /// queries() that also gives w with q^T R_n mu = w^T [phase_n, 1], of the raw queries q
+  /// [n, n_heads * d]: weights [n, n_heads * n_weights()].
+  void queries(const Context& context, int layer, MatrixView<float> q,
+               MatrixView<float> weights) const;
 
  private:
   void enter_keys(const Context& context, size_t side, MatrixView<float> k) const;
   void enter_keys(const Context& context, size_t side, MatrixView<const float> phases,
                   MatrixView<float> k, MatrixView<float> shift) const;
   void enter_values(const Context& context, size_t side, MatrixView<float> v) const;
+  /// weights [n, n_weights()] of raw queries q [n, d] of KV head `side`.
+  void mean_weights(size_t side, MatrixView<float> q, MatrixView<float> weights) const;
   /// R_n mu of a head, for every row of phases; out [rows, d].
   void turned_means(const Context& context, size_t side, MatrixView<const float> phases,
                     MatrixView<float> out) const;

@@ -17,6 +17,10 @@ class KvSpace {
                      MatrixView<float> v) const = 0;
   virtual void queries(const Context& context, int layer, MatrixView<float> q) const = 0;
   virtual void outputs(const Context& context, int layer, MatrixView<float> o) const = 0;
+  /// outputs() of a single row's heads that share KV head `head`, o [group, d], by the calling
+  /// thread alone.
+  virtual void output_head(const Context& context, int layer, int head,
+                           MatrixView<float> o) const = 0;
 };
 
 /// Every head turned by an orthonormal Walsh-Hadamard matrix: spreads outliers over a block.

@@ -61,6 +61,9 @@ struct LatentRuns {
   // What will likely be attended to next, a chunk at most: asked for together with the last chunk,
   // so that whoever comes next need not wait for memory.
   std::span<const std::byte> next = {};
+  // What whoever attends will read from memory once all attention is done: asked for all along,
+  // since attention leaves memory time to spare.
+  std::span<const std::byte> later = {};
 };
 
 }  // namespace lowkey::simd

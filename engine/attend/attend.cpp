@@ -58,6 +58,16 @@ void list_tasks(const Team& team, const AttendShape& shape, std::span<const Atte
   }
 }
 
+/// Tasks go to the threads in order, as their later work does.
+void share_out(std::span<const std::byte> later, std::vector<AttendTask>& tasks) {
+  if (later.empty()) return;
+  const size_t n = tasks.size();
+  for (size_t i = 0; i < n; ++i) {
+    const size_t begin = later.size() * i / n, end = later.size() * (i + 1) / n;
+    tasks[i].later = later.subspan(begin, end - begin);
+  }
+}
+
 /// Joins a block's splits, and leads its rows out of the cache's space: a single row head by head,
 /// many at once.
 void finish(const Context& context, const AttendShape& shape, const AttendBlock& block,
@@ -83,8 +93,9 @@ void finish(const Context& context, const AttendShape& shape, const AttendBlock&
 }  // namespace
 
 void attend(const Context& context, const AttendShape& shape, std::span<const AttendBlock> blocks,
-            AttendScratch& scratch) {
+            AttendScratch& scratch, std::span<const std::byte> later) {
   list_tasks(*context.team, shape, blocks, scratch);
+  share_out(later, scratch.tasks);
   const auto rows = [&](size_t b) { return blocks[b].q.rows; };
   const auto in_space = [](const AttendBlock& block) { return block.cache->space() != nullptr; };
   if (std::any_of(blocks.begin(), blocks.end(), in_space)) {

@@ -39,9 +39,10 @@ struct AttendScratch {
 /// out = softmax(q K^T / sqrt(head_dim)) V: row i of q stands at position cache.n_tokens() + i and
 /// sees everything up to itself. Blocks are of different caches; the tasks of all of them are
 /// shared out among the threads together. What a block gets depends neither on the others nor on
-/// the thread count.
+/// the thread count. `later`: what the threads will read when this is done, in the order of their
+/// shares; they ask for it on the way, where attention leaves memory time to spare (latents).
 void attend(const Context& context, const AttendShape& shape, std::span<const AttendBlock> blocks,
-            AttendScratch& scratch);
+            AttendScratch& scratch, std::span<const std::byte> later = {});
 inline void attend(const Context& context, const AttendShape& shape, const AttendBlock& block,
                    AttendScratch& scratch) {
   attend(context, shape, std::span(&block, 1), scratch);

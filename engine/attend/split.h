@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "base/view.h"
 #include "engine/kv/tiles.h"
@@ -29,6 +30,7 @@ struct AttendTask {
   Range positions;         // of the queries
   Range coded;             // coded tokens that this task covers
   bool with_exact = true;  // and the exact ones: the last split does
+  std::span<const std::byte> later = {};  // its part of what attend() was given to ask for
 };
 
 /// Dimensions that attention needs.

@@ -178,6 +178,7 @@ class Worker {
     simd::LatentRuns tiles{code.k[at].plan(), code.v[at].plan(), runs_.data(), int(runs_.size()),
                            nullptr};
     tiles.next = after(task, source, part.end);
+    tiles.later = task.later;
     simd::TurnedMean mean;
     if (code.phases) {
       const float* weights = mean_.data();

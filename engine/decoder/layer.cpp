@@ -63,7 +63,9 @@ void Decoder::attend_all(int index, Step& s) const {
                       rows_of(s.attended, sequence.rows)});
   }
   const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
-  attend(s.context, shape, blocks, s.scratch.attend);
+  const bool few = s.x.rows <= simd::kTileTokens;  // more are bound by their products
+  attend(s.context, shape, blocks, s.scratch.attend,
+         few ? weights_.layers[size_t(index)].gate_up.panels() : std::span<const std::byte>());
   for (const SequenceRows& sequence : sequences) {
     sequence.cache->retain_recent(s.context, index, rows_of(s.k, sequence.rows),
                                   rows_of(s.v, sequence.rows));

@@ -133,8 +133,12 @@ void Linear::apply(const Context& context, MatrixView<const float> x, Activation
 }
 
 void Linear::expect(const Context& context) const {
+  context.team->expect(panels().data(), int64_t(panels().size()));
+}
+
+std::span<const std::byte> Linear::panels() const {
   const PanelMatrix& w = parts_.front().view;
-  context.team->expect(w.data, w.n_panels() * simd::panel_bytes(w.format, w.n_cols));
+  return {w.data, size_t(w.n_panels() * simd::panel_bytes(w.format, w.n_cols))};
 }
 
 void Linear::row(int64_t row, float* out) const {

@@ -40,6 +40,8 @@ class Linear {
 
   /// Says to the team that this will be applied soon.
   void expect(const Context& context) const;
+  /// What the threads read in order when this is applied; the first of its matrices.
+  std::span<const std::byte> panels() const;
 
   /// Row `row` as f32: the embedding of a token.
   void row(int64_t row, float* out) const;

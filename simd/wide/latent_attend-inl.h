@@ -4,6 +4,7 @@
 
 #include <climits>
 
+#include "simd/wide/latent_chunks-inl.h"
 #include "simd/wide/latent_direct-inl.h"
 #include "simd/wide/latent_mean-inl.h"
 
@@ -25,20 +26,6 @@ struct LatentScratch {
   alignas(64) float key_gain[kChunkTokens];
   alignas(64) float value_gain[kChunkTokens];
   typename TileUnit<Ops>::Type* tiles = nullptr;  // for blocks of many queries
-};
-
-/// Tokens [begin, begin + n_tokens) of the runs, begin on a tile; all of one run.
-struct Chunk {
-  int begin = 0;
-  int n_tokens = 0;
-  PartRun keys, values;
-  Ahead ahead;  // of the chunk after this one
-  ScoreStart start{nullptr, 0};
-
-  int end() const { return begin + n_tokens; }
-  /// From the first part of either side to the end of the last: a tile's parts lie side by side.
-  const std::byte* data() const { return std::min(keys.data, values.data); }
-  int64_t bytes() const { return keys.n_tiles * keys.stride; }
 };
 
 /// Gains of a chunk's tokens, 1 beyond its end; returns the largest code.
@@ -87,11 +74,11 @@ void score_keys(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && keys.n_tiles == kChunkTiles) {
       constexpr int kPasses = kChunkTiles / Ops::kDirectTiles;
-      chunk.ahead.spread<kKeyLines>(chunk.bytes() / 4, kPasses * plan.n_groups());
+      chunk.ahead.start_keys<kKeyLines>(kPasses * plan.n_groups());
       return with_count(n, [&]<int kN>() { score_direct<Ops, kN>(runs, keys, task, chunk.ahead); });
     }
   }
-  chunk.ahead.spread<kValueLines>(chunk.bytes() / 4, plan.n_groups());
+  chunk.ahead.start_keys<kValueLines>(plan.n_groups());
   unpack_part<Ops, kChunkTiles>(plan, keys, chunk.ahead, s.codes);
   if constexpr (kHasTiles<Ops>) {
     if (s.sums.on_tiles) return Ops::score(*s.tiles, task, keys.n_tiles);
@@ -105,7 +92,7 @@ void mix_values(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
                 LatentScratch<Ops>& s) {
   const PartRun& values = chunk.values;
   const int n = s.weights.n_active;
-  chunk.ahead.spread<kValueLines>(chunk.ahead.left, plan.n_groups());
+  chunk.ahead.start_values<kValueLines>(plan.n_groups());
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && values.n_tiles == kChunkTiles && !s.sums.on_tiles) {
       return with_count(
@@ -121,8 +108,6 @@ void mix_values(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
   mix_chunk<Ops>(s.codes, values.n_tiles, plan.n_groups(), s.weights, s.sums);
 }
 
-/// While it works on a chunk it asks for the next: for a quarter with the keys, a quarter with the
-/// weights, half with the values, about as the time goes.
 template <class Ops>
 void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlock& queries,
                   Chunk& chunk, LatentScratch<Ops>& s) {
@@ -144,10 +129,10 @@ void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlo
   }
   const ChunkScores scores{s.score, s.value_gain, float(largest) / 16};
   s.weights.n_active = 0;
-  const int64_t own = chunk.ahead.left - chunk.bytes() / 2, part = own / queries.n_queries;
+  chunk.ahead.start_weights(queries.n_queries);
   for (int q = 0; q < queries.n_queries; ++q) {
     if (top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, top[q], s.sums, s.weights);
-    chunk.ahead.burst(part);
+    chunk.ahead.burst();
   }
   if (s.weights.n_active == 0 || tiles.v.n_coords == 0) return;
   mix_values<Ops>(tiles.v, runs.v, chunk, s);
@@ -187,52 +172,6 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   }
 }
 
-/// The chunks of the runs that overlap tokens [begin, end), in order.
-class Chunks {
- public:
-  Chunks(const LatentRuns& tiles, int begin, int end)
-      : tiles_(tiles), at_(begin / kTileTokens * kTileTokens), end_(end) {}
-
-  bool done() const { return at_ >= end_; }
-
-  /// The next one into `chunk`, field by field: copied as a whole, it would have to wait for its
-  /// own fields on their way to memory.
-  void take(Chunk& chunk) {
-    chunk.n_tokens = here(chunk.keys, chunk.values);
-    chunk.begin = at_;
-    at_ = chunk.end();
-    if (done()) {
-      const bool any = !tiles_.next.empty();  // without rate it asks for what is there already
-      chunk.ahead.at = any ? tiles_.next.data() : chunk.data();
-      chunk.ahead.left = int64_t(tiles_.next.size());
-    } else {
-      Chunk next;
-      here(next.keys, next.values);
-      chunk.ahead.at = next.data();
-      chunk.ahead.left = next.bytes();
-    }
-  }
-
- private:
-  /// The parts from at_ on, of one chunk and one run; returns their tokens.
-  int here(PartRun& keys, PartRun& values) {
-    while (at_ >= first_ + tiles_.runs[run_].n_tokens) first_ += tiles_.runs[run_++].n_tokens;
-    const KvRun& run = tiles_.runs[run_];
-    const int n_tokens = std::min({kChunkTokens, end_ - at_, first_ + run.n_tokens - at_});
-    const int n_tiles = ceil_div(n_tokens, kTileTokens);
-    const int64_t offset = (at_ - first_) / kTileTokens * run.tile_stride;
-    keys.data = run.k + offset;
-    values.data = run.v + offset;
-    keys.stride = values.stride = run.tile_stride;
-    keys.n_tiles = values.n_tiles = n_tiles;
-    return n_tokens;
-  }
-
-  const LatentRuns& tiles_;
-  int at_, end_;
-  int run_ = 0, first_ = 0;  // the present run, and the token that begins it
-};
-
 template <class Ops>
 void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_query,
                   const AttendState& state, LatentScratch<Ops>& scratch) {
@@ -246,7 +185,7 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   Chunks chunks(tiles, std::max(begin, 0), end);
   Chunk chunk;
   chunks.take(chunk);
-  Ahead{chunk.data(), chunk.bytes()}.rest();
+  for (int64_t i = 0; i < chunk.bytes(); i += 64) Stream<1>::ask(chunk.data() + i);
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
   const bool on_tiles = scratch.tiles && queries.n_queries >= kTileQueries;
   start_sums<Ops>(queries.n_queries, tiles.v, on_tiles, scratch.sums);

@@ -6,6 +6,7 @@
 
 #include "base/view.h"
 #include "simd/latent_tile.h"
+#include "simd/wide/ahead-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
@@ -82,45 +83,6 @@ struct PartRun {
   int64_t stride = 0;
   int n_tiles = 0;
 };
-
-/// What will be read next, asked for in the order of its addresses, as memory likes it best, and a
-/// little at a time as work goes on: a core waits once more lines are under way than it can count.
-/// Every step asks for as many lines as the one before, some perhaps twice: a test that the
-/// processor cannot foresee costs more than they do.
-struct Ahead {
-  static constexpr int kLine = 64;
-  const std::byte* at = nullptr;
-  int64_t left = 0;  // bytes
-  int rate = 0;      // bytes a step
-
-  /// All at once, where nothing has been asked for ahead of time.
-  void rest() {
-    for (; left > 0; left -= kLine, at += kLine) __builtin_prefetch(at, 0, 3);
-  }
-  /// Spreads the next `n_bytes` over `n_steps`, each of which asks for kLines at most.
-  template <int kLines>
-  void spread(int64_t n_bytes, int n_steps) {
-    n_bytes = std::min(n_bytes, left);
-    rate = std::min(int(ceil_div(n_bytes, int64_t{std::max(n_steps, 1)})), kLines * kLine);
-    left -= int64_t{rate} * n_steps;
-  }
-  template <int kLines>
-  [[gnu::always_inline]] void step() {
-    for (int i = 0; i < kLines; ++i) __builtin_prefetch(at + i * kLine, 0, 3);
-    at += rate;
-  }
-  /// A step among few, of all lines at once.
-  void burst(int64_t n_bytes) {
-    for (n_bytes = std::min(n_bytes, left); n_bytes > 0; n_bytes -= kLine) {
-      __builtin_prefetch(at, 0, 3);
-      at += kLine;
-      left -= kLine;
-    }
-  }
-};
-
-/// Lines that a group's step asks for at most, of keys and of values.
-constexpr int kKeyLines = 2, kValueLines = 4;
 
 /// The groups of some parts as bytes: codes [n_groups][kTiles][64].
 template <class Ops, int kTiles>

@@ -73,9 +73,9 @@ void for_head_rows(const Context& context, const LatentCode& code, MatrixView<fl
     for (int64_t p = pieces.begin; p < pieces.end; ++p) {
       const int piece = int(p % n_pieces);
       const int64_t first = p / n_pieces * kRows;
-      HeadRows rows{piece, piece * group, first, {nullptr, group, d, d}};
-      if (!together)
-        rows = {piece / group, piece, first, {nullptr, std::min(kRows, x.rows - first), d, d}};
+      const int head = together ? piece * group : piece;
+      const int64_t n = together ? group : std::min(kRows, x.rows - first);
+      HeadRows rows{head / group, head, first, {nullptr, n, d, d}};
       rows.x = rows.of(x, d);
       visit(rows);
     }

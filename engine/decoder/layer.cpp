@@ -5,6 +5,7 @@
 
 #include "engine/attend/side_by_side.h"
 #include "engine/decoder/step.h"
+#include "engine/kv/parts.h"
 
 namespace lowkey::engine {
 
@@ -14,10 +15,6 @@ constexpr int64_t kRowGrain = 4;  // tokens that one thread takes at a time
 
 MatrixView<const float> read(const MatrixView<float>& m) {
   return {m.data, m.rows, m.cols, m.stride};
-}
-
-MatrixView<float> rows_of(const MatrixView<float>& m, Range rows) {
-  return {m.row(rows.begin), rows.size(), m.cols, m.stride};
 }
 
 void norm_rows(const Context& context, MatrixView<const float> x, const std::vector<float>& weight,

@@ -115,8 +115,6 @@ class KvCache {
   bool changes_codes() const { return spec_.codec || spec_.adapt.every > 0 || mean_turns(); }
   /// A copy of `rows` in coded_rows_, at `offset`.
   MatrixView<float> copy_rows(MatrixView<float> rows, int64_t offset);
-  /// Keys without the shift that coded_rows_ begins with, in its place.
-  MatrixView<float> less_shift(MatrixView<float> k);
   void encode(const Context& context, const Source& source, TileStore& store, const Rows& block);
   /// Last tokens whose exact copies outlive a block: the window and a tile more to go back by.
   int64_t n_retained() const;

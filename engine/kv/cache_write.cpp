@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/kv/cache.h"
+#include "engine/kv/parts.h"
 #include "engine/kv/read_exact.h"
 
 namespace lowkey::engine {
@@ -9,18 +10,21 @@ namespace lowkey::engine {
 using simd::kTileTokens;
 using simd::LatentSide;
 
+namespace {
+
+/// Keys as coded, in place of what they do without.
+void less_shift(const MatrixView<float>& k, const MatrixView<float>& shift) {
+  for (int64_t i = 0; i < k.rows; ++i) {
+    for (int64_t c = 0; c < k.cols; ++c) shift.row(i)[c] = k.row(i)[c] - shift.row(i)[c];
+  }
+}
+
+}  // namespace
+
 MatrixView<float> KvCache::copy_rows(MatrixView<float> rows, int64_t offset) {
   const auto copy = matrix(coded_rows_.data() + offset, rows.rows, rows.cols);
   for (int64_t i = 0; i < rows.rows; ++i) std::copy_n(rows.row(i), rows.cols, copy.row(i));
   return copy;
-}
-
-MatrixView<float> KvCache::less_shift(MatrixView<float> k) {
-  const auto coded = matrix(coded_rows_.data(), k.rows, k.cols);
-  for (int64_t i = 0; i < k.rows; ++i) {
-    for (int64_t c = 0; c < k.cols; ++c) coded.row(i)[c] = k.row(i)[c] - coded.row(i)[c];
-  }
-  return coded;
 }
 
 void KvCache::write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
@@ -66,10 +70,8 @@ void KvCache::write_row(const Context& context, int layer, const RopeTable& rope
       if (spec_.n_window > 0) encode_piece(context, exact, stores.recent, row, piece);
       Rows coded = row;
       if (mean_turns() && own.side == LatentSide::kK) {
+        less_shift(of_head(row.k, own.head, head_dim_), of_head(shift, own.head, head_dim_));
         coded.k = shift;
-        float* of_code = shift.data + int64_t{own.head} * head_dim_;
-        const float* k = row.k.data + int64_t{own.head} * head_dim_;
-        for (int c = 0; c < head_dim_; ++c) of_code[c] = k[c] - of_code[c];
       }
       encode_piece(context, codes, stores.coded, coded, piece);
     }
@@ -80,7 +82,9 @@ void KvCache::write_row(const Context& context, int layer, const RopeTable& rope
 void KvCache::write_codes(const Context& context, int layer, const Rows& block) {
   MatrixView<float> k = block.k, v = block.v;
   if (mean_turns()) {
-    k = less_shift(k);
+    const auto shift = matrix(coded_rows_.data(), k.rows, k.cols);
+    less_shift(k, shift);
+    k = shift;
   } else if (changes_codes()) {
     k = copy_rows(k, 0);
   }
@@ -103,10 +107,7 @@ void KvCache::encode_versions(const Context& context, int layer, const Rows& blo
     if (at % spec_.adapt.every == 0) stores.versions.update(context, *spec_.latent, at);
     const int64_t stop = std::min(end, stores.versions.next_boundary(at));
     const Range rows{at - block.first, stop - block.first};
-    const auto part = [&](const MatrixView<float>& x) {
-      return MatrixView<float>{x.row(rows.begin), rows.size(), x.cols, x.stride};
-    };
-    const MatrixView<float> k = part(block.k), v = part(block.v);
+    const MatrixView<float> k = rows_of(block.k, rows), v = rows_of(block.v, rows);
     stores.versions.add(context, {k.data, k.rows, k.cols, k.stride},
                         {v.data, v.rows, v.cols, v.stride}, at);
     Source codes{&stores.coded, spec_.type, spec_.latent.get(), layer};
@@ -197,8 +198,9 @@ void KvCache::encode(const Context& context, const Source& source, TileStore& st
       const Range part{std::max(tile * kTileTokens, positions.begin),
                        std::min((tile + 1) * kTileTokens, positions.end)};
       for (int h = 0; h < n_kv_heads_; ++h) {
-        encode_piece(context, source, store, block, {part, {h, LatentSide::kK}});
-        encode_piece(context, source, store, block, {part, {h, LatentSide::kV}});
+        for (const LatentSide side : {LatentSide::kK, LatentSide::kV}) {
+          encode_piece(context, source, store, block, {part, {h, side}});
+        }
       }
     }
   });
@@ -209,9 +211,9 @@ void KvCache::encode_piece(const Context& context, const Source& source, TileSto
   const Range part = piece.positions;
   const int h = piece.own.head, slot = int(part.begin % kTileTokens);
   const bool keys = piece.own.side == LatentSide::kK;
-  const MatrixView<float>& all = keys ? block.k : block.v;
-  const MatrixView<const float> rows{all.row(part.begin - block.first) + int64_t{h} * head_dim_,
-                                     part.size(), head_dim_, all.stride};
+  const Range of_block{part.begin - block.first, part.end - block.first};
+  const auto own = of_head(rows_of(keys ? block.k : block.v, of_block), h, head_dim_);
+  const MatrixView<const float> rows{own.data, own.rows, own.cols, own.stride};
   std::byte* out = keys ? store.k_part(h, part.begin) : store.v_part(h, part.begin);
   if (!source.latent) {
     const auto encode = keys ? context.kernels->encode_k : context.kernels->encode_v;

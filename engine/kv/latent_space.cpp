@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/kv/parts.h"
+
 namespace lowkey::engine {
 
 using simd::LatentSide;
@@ -19,17 +21,6 @@ simd::LatentEncoder through(const std::vector<float>& matrix, int d) {
 
 MatrixView<const float> read(const MatrixView<float>& m) {
   return {m.data, m.rows, m.cols, m.stride};
-}
-
-/// No rows of nothing.
-template <class T>
-MatrixView<T> rows_of(const MatrixView<T>& m, Range rows) {
-  return m.rows == 0 ? m : MatrixView<T>{m.row(rows.begin), rows.size(), m.cols, m.stride};
-}
-
-template <class T>
-MatrixView<T> of_head(const MatrixView<T>& m, int head, int d) {
-  return {m.data + int64_t{head} * d, m.rows, d, m.stride};
 }
 
 void copy_rows(MatrixView<const float> from, MatrixView<float> to) {

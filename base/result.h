@@ -79,9 +79,9 @@ class [[nodiscard]] Status {
 #define LK_CONCAT(a, b) LK_CONCAT2(a, b)
 
 /// Returns the error of `expr` (a Status or Result) to the caller.
-#define LK_RETURN_IF_ERROR(expr)                                            \
-  do {                                                                      \
-    if (auto lk_status = (expr); !lk_status.ok()) return lk_status.error(); \
+#define LK_RETURN_IF_ERROR(expr)                                              \
+  do {                                                                        \
+    if (auto&& lk_status = (expr); !lk_status.ok()) return lk_status.error(); \
   } while (0)
 
 /// `LK_ASSIGN(auto x, f())`: x = value of f(), or return its error.

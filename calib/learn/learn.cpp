@@ -16,8 +16,6 @@
 namespace lowkey::calib {
 namespace {
 
-using models::HeadBasis;
-
 Status check(const LearnOptions& o, const models::BasisFile& file) {
   if (!file.joint && !o.plans.empty()) return {};
   return make_error(ErrorCode::kUnsupported, "learned bases",

@@ -23,8 +23,8 @@ void float_tile(const FloatSlab& slab, int64_t t, const MatmulOut& out) {
   using Float = typename Isa::Float;
   constexpr int kParts = kPanelRows / Isa::kLanes;
   Float acc[kTokens][kChains][kParts];
-  for (auto& token : acc) {
-    for (auto& chain : token) std::fill(chain, chain + kParts, Float(0.0f));
+  for (int i = 0; i < kTokens; ++i) {
+    for (int chain = 0; chain < kChains; ++chain) std::fill_n(acc[i][chain], kParts, Float(0.0f));
   }
   const auto step = [&](int64_t c, int chain) {
     for (int part = 0; part < kParts; ++part) {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/half.h"
-#include "engine/kv/load_basis.h"
+#include "engine/kv/latent_matrices.h"
 #include "simd/latent_tile.h"
 
 namespace lowkey::calib {
@@ -36,9 +36,9 @@ void round_latent(const HeadBasis& basis, float* z) {
   }
 }
 
-/// Transposed copies of a head's matrices, as latent_project reads them.
+/// A head's matrices as latent_project reads them.
 struct Projections {
-  std::vector<float> encoder_t, decoder_t;
+  engine::HalfMatrix in, out;
 };
 
 class Simulator {
@@ -49,8 +49,9 @@ class Simulator {
     for (const models::LayerBasis& layer : file_->layers) {
       for (const models::SideBasis* side : {&layer.k, &layer.v}) {
         for (const HeadBasis& head : side->heads) {
-          projections_.push_back({engine::transposed(head.encoder, head.d()),
-                                  engine::transposed(head.decoder, head.d())});
+          const int d = head.d();
+          projections_.push_back({engine::HalfMatrix(engine::transposed(head.encoder, d), d),
+                                  engine::HalfMatrix(engine::transposed(head.decoder, d), d)});
         }
       }
     }
@@ -87,11 +88,10 @@ class Simulator {
         const auto latents = matrix(z.data(), rows.size(), d);
         const MatrixView<float> part{x.row(rows.begin) + column, rows.size(), d, x.stride};
         const float* mean = own_mean ? head.mean.data() : nullptr;
-        kernels().latent_project({d, d, d, projections[h].encoder_t.data(), mean},
+        kernels().latent_project(projections[h].in.encoder(mean),
                                  {part.data, part.rows, d, part.stride}, latents);
         for (int64_t i = 0; i < latents.rows; ++i) round_latent(head, latents.row(i));
-        kernels().latent_project({d, d, d, projections[h].decoder_t.data(), nullptr},
-                                 {z.data(), rows.size(), d, d}, part);
+        kernels().latent_project(projections[h].out.encoder(), {z.data(), rows.size(), d, d}, part);
         for (int64_t i = 0; own_mean && i < part.rows; ++i) kernels().add(part.row(i), mean, d);
         column += d;
       }

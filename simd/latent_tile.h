@@ -53,14 +53,15 @@ struct LatentPlan {
 };
 
 /// z = E (x - mean), the projection in front of the code. E is stored transposed, so that a
-/// projection needs no sum across lanes. Full latents (exact tokens) need all d_out coordinates,
-/// a code only the first n_coords.
+/// projection needs no sum across lanes, and as halves: a step of decode reads it from memory. Full
+/// latents (exact tokens) need all d_out coordinates, a code only the first n_coords.
 struct LatentEncoder {
-  int d_in = 0;                   // size of x: d, or n_kv * d for a joint basis
-  int d_out = 0;                  // coordinates to compute, a prefix of the latent
-  int64_t stride = 0;             // floats from one row of `matrix` to the next, >= d_out
-  const float* matrix = nullptr;  // [d_in, stride]: entry (j, i) = E[i, j]
-  const float* mean = nullptr;    // [d_in], or nullptr for none
+  int d_in = 0;                      // size of x: d, or n_kv * d for a joint basis
+  int d_out = 0;                     // coordinates to compute, a prefix of the latent
+  int64_t stride = 0;                // entries from one row of `matrix` to the next, >= d_out
+  const uint16_t* matrix = nullptr;  // halves [d_in, stride]: scale times entry (j, i) = E[i, j]
+  float scale = 1.0f;                // a power of two
+  const float* mean = nullptr;       // [d_in], or nullptr for none
 };
 
 /// Largest |z| that a code of gain 1 stands for, in steps. A single bit is only a sign, whatever

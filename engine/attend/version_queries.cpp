@@ -23,8 +23,8 @@ simd::QueryBlock VersionQueries::enter(const Context& context, const SideVersion
   simd::QueryBlock own = queries;
   if (keys.turn.empty()) return own;
   q_.resize(size_t(n_) * size_t(d));
-  context.kernels->latent_project({d, d, d, keys.turn_t.data(), nullptr},
-                                  matrix<const float>(queries.q, n_, d), matrix(q_.data(), n_, d));
+  context.kernels->latent_project(keys.into.encoder(), matrix<const float>(queries.q, n_, d),
+                                  matrix(q_.data(), n_, d));
   own.q = q_.data();
   return own;
 }
@@ -34,8 +34,7 @@ void VersionQueries::leave(const Context& context, const SideVersion& values, in
   const float* found = state_.out;
   if (!values.turn.empty()) {
     turned_.resize(size_t(n_) * size_t(d));
-    context.kernels->latent_project({d, d, d, values.turn.data(), nullptr},
-                                    matrix<const float>(state_.out, n_, d),
+    context.kernels->latent_project(values.out_of.encoder(), matrix<const float>(state_.out, n_, d),
                                     matrix(turned_.data(), n_, d));
     found = turned_.data();
   }

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/kv/load_basis.h"
-
 namespace lowkey::engine {
 
 namespace {
@@ -80,8 +78,8 @@ int64_t bytes_of(const Numbers& numbers) {
 }
 
 int64_t bytes_of(const SideVersion& side) {
-  return bytes_of(side.shift) + bytes_of(side.turn) + bytes_of(side.turn_t) + bytes_of(side.steps) +
-         bytes_of(side.variance);
+  return bytes_of(side.shift) + bytes_of(side.turn) + side.into.bytes() + side.out_of.bytes() +
+         bytes_of(side.steps) + bytes_of(side.variance);
 }
 
 void enter_side(const Context& context, const std::vector<SideVersion>& side, MatrixView<float> x) {
@@ -97,7 +95,7 @@ void enter_side(const Context& context, const std::vector<SideVersion>& side, Ma
           for (int c = 0; c < d; ++c) z[c] -= own.shift[size_t(c)];
           continue;
         }
-        context.kernels->latent_project({d, d, d, own.turn_t.data(), own.shift.data()},
+        context.kernels->latent_project(own.into.encoder(own.shift.data()),
                                         matrix<const float>(z, 1, d), matrix(turned.data(), 1, d));
         std::copy_n(turned.data(), d, z);
       }
@@ -215,7 +213,8 @@ SideVersion LayerVersions::next_side(const LatentSideCode& file, const SideVersi
     turn = product(step, turn);
     covariance = turned(step, covariance);
     out.turn.assign(turn.m.begin(), turn.m.end());
-    out.turn_t = transposed(out.turn, d);
+    out.into = HalfMatrix(transposed(out.turn, d), d);
+    out.out_of = HalfMatrix(out.turn, d);
   }
   for (int i = 0; i < d; ++i) out.variance.push_back(float(covariance.at(i, i)));
   for (size_t i = 0; i < file.steps.size(); ++i) {
@@ -274,7 +273,7 @@ int64_t LayerVersions::bytes_per_version(const LatentCode& code, int layer, bool
       const LatentSideCode& own = (*side)[code.index(layer, h)];
       const int64_t d = own.d;
       bytes += d * int64_t(2 * sizeof(float)) + bytes_of(own.steps);
-      if (turns) bytes += 2 * d * d * int64_t(sizeof(float));
+      if (turns) bytes += d * d * int64_t(sizeof(float) + 2 * sizeof(uint16_t));
     }
   }
   return bytes;

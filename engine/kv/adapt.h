@@ -22,7 +22,7 @@ namespace lowkey::engine {
 struct SideVersion {
   std::vector<float> shift;     // [d]
   std::vector<float> turn;      // [d, d], rows are coordinates; empty: none
-  std::vector<float> turn_t;    // the same by columns
+  HalfMatrix into, out_of;      // turn and its transpose, for rows
   std::vector<float> steps;     // of stored coordinates
   std::vector<float> variance;  // [d] of y, a moving one
 };

@@ -16,11 +16,9 @@ Status check_side(const LatentSideCode& side, int d, const std::string& where) {
   const auto bad = [&](const std::string& what) {
     return make_error(ErrorCode::kInvalidData, where, what);
   };
-  const size_t square = size_t(d) * size_t(d);
-  if (side.d != d || side.encoder_t.size() != square || side.decoder.size() != square ||
-      side.decoder_t.size() != square || side.mean.size() != size_t(d)) {
-    return bad("expected bases of " + std::to_string(d) + " x " + std::to_string(d) +
-               ", found other sizes");
+  if (side.d != d || side.mean.size() != size_t(d)) {
+    return bad("expected a mean of size " + std::to_string(d) + ", found " +
+               std::to_string(side.mean.size()));
   }
   if (side.steps.size() > size_t(d) || side.widths.size() != size_t(side.plan().n_groups())) {
     return bad("expected one width per group of stored coordinates, found " +
@@ -55,6 +53,12 @@ Status check_latent_code(const LatentCode& code, const models::ModelConfig& conf
                       "expected " + std::to_string(config.n_layers) + " layers of " +
                           std::to_string(config.n_kv_heads) + " KV heads of size " +
                           std::to_string(config.head_dim) + ", found other dimensions");
+  }
+  if (!code.matrices || !code.matrices->fits(code.n_layers, code.n_kv_heads, code.head_dim)) {
+    return make_error(ErrorCode::kInvalidData, "latent code",
+                      "expected matrices of " + std::to_string(code.head_dim) + " x " +
+                          std::to_string(code.head_dim) + " for every layer and KV head, found " +
+                          (code.matrices ? "others" : "none"));
   }
   for (size_t i = 0; i < n; ++i) {
     LK_RETURN_IF_ERROR(check_side(code.k[i], code.head_dim, place("K", code, i)));

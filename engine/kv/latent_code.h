@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "engine/kv/chunk_table.h"
+#include "engine/kv/latent_matrices.h"
 #include "engine/kv/tiles.h"
 #include "models/config.h"
 #include "simd/latent_tile.h"
@@ -18,9 +19,6 @@ namespace lowkey::engine {
 /// R_n mu keep it when they are exact; only their codes do without it.
 struct LatentSideCode {
   int d = 0;
-  std::vector<float> encoder_t;  // [d, d]: entry (j, i) = E[i, j]
-  std::vector<float> decoder;    // [d, d]: D row by row
-  std::vector<float> decoder_t;  // [d, d]: D column by column
   std::vector<float> mean;       // [d]
   std::vector<uint8_t> widths;   // of groups of 4 stored coordinates
   std::vector<float> steps;      // of stored coordinates
@@ -33,8 +31,9 @@ struct LatentCode {
   int n_layers = 0;
   int n_kv_heads = 0;
   int head_dim = 0;
-  std::shared_ptr<const ChunkTable> phases;  // set: the means of keys turn
-  std::vector<LatentSideCode> k, v;          // [n_layers * n_kv_heads]
+  std::shared_ptr<const ChunkTable> phases;        // set: the means of keys turn
+  std::shared_ptr<const LatentMatrices> matrices;  // E and D of all
+  std::vector<LatentSideCode> k, v;                // [n_layers * n_kv_heads]
 
   size_t index(int layer, int head) const { return size_t(layer * n_kv_heads + head); }
   std::vector<TileShape> shapes(int layer) const;

@@ -15,10 +15,6 @@ namespace {
 constexpr int64_t kSerialProducts = 8192;
 constexpr int64_t kRows = 32;  // rows of a head that are one task
 
-simd::LatentEncoder through(const std::vector<float>& matrix, int d) {
-  return {d, d, d, matrix.data(), nullptr};
-}
-
 MatrixView<const float> read(const MatrixView<float>& m) {
   return {m.data, m.rows, m.cols, m.stride};
 }
@@ -116,15 +112,13 @@ void LatentSpace::enter_part(const Context& context, int layer, const HeadSide& 
 }
 
 void LatentSpace::enter_keys(const Context& context, size_t side, MatrixView<float> k) const {
-  simd::LatentEncoder encoder = through(code_->k[side].encoder_t, code_->head_dim);
-  if (!mean_turns()) encoder.mean = code_->k[side].mean.data();
-  project_in_place(context, encoder, k);
+  const float* mean = mean_turns() ? nullptr : code_->k[side].mean.data();
+  project_in_place(context, code_->matrices->of(LatentWay::kKeys, side, mean), k);
 }
 
 void LatentSpace::enter_values(const Context& context, size_t side, MatrixView<float> v) const {
-  simd::LatentEncoder encoder = through(code_->v[side].encoder_t, code_->head_dim);
-  encoder.mean = code_->v[side].mean.data();
-  project_in_place(context, encoder, v);
+  const float* mean = code_->v[side].mean.data();
+  project_in_place(context, code_->matrices->of(LatentWay::kValues, side, mean), v);
 }
 
 /// Keys and their means through one reading of E.
@@ -136,7 +130,7 @@ void LatentSpace::enter_keys(const Context& context, size_t side, MatrixView<con
   const auto keys = matrix(both.data(), n, d), means = matrix(both.data() + n * d, n, d);
   copy_rows(read(k), keys);
   turned_means(context, side, phases, means);
-  project_in_place(context, through(code_->k[side].encoder_t, code_->head_dim),
+  project_in_place(context, code_->matrices->of(LatentWay::kKeys, side),
                    matrix(both.data(), 2 * n, d));
   copy_rows(read(keys), k);
   copy_rows(read(means), shift);
@@ -159,7 +153,7 @@ void LatentSpace::shift(const Context& context, int layer, MatrixView<const floa
       const size_t side = code_->index(layer, h);
       const MatrixView<float> own = of_head(rows_of(out, rows), h, d);
       turned_means(context, side, rows_of(phases, rows), own);
-      project_in_place(context, through(code_->k[side].encoder_t, d), own);
+      project_in_place(context, code_->matrices->of(LatentWay::kKeys, side), own);
     }
   });
 }
@@ -173,7 +167,7 @@ void LatentSpace::queries(const Context& context, int layer, MatrixView<float> q
   for_head_rows(context, *code_, q, [&](const HeadRows& own) {
     const size_t side = code_->index(layer, own.kv_head);
     if (weights.rows > 0) mean_weights(side, own.x, own.of(weights, n_weights()));
-    project_in_place(context, through(code_->k[side].decoder, code_->head_dim), own.x);
+    project_in_place(context, code_->matrices->of(LatentWay::kQueries, side), own.x);
   });
 }
 
@@ -184,9 +178,10 @@ void LatentSpace::outputs(const Context& context, int layer, MatrixView<float> o
 
 void LatentSpace::output_head(const Context& context, int layer, int head,
                               MatrixView<float> o) const {
-  const LatentSideCode& side = code_->v[code_->index(layer, head)];
-  project_in_place(context, through(side.decoder_t, side.d), o);
-  for (int64_t i = 0; i < o.rows; ++i) context.kernels->add(o.row(i), side.mean.data(), side.d);
+  const size_t side = code_->index(layer, head);
+  project_in_place(context, code_->matrices->of(LatentWay::kOutputs, side), o);
+  const std::vector<float>& mean = code_->v[side].mean;
+  for (int64_t i = 0; i < o.rows; ++i) context.kernels->add(o.row(i), mean.data(), o.cols);
 }
 
 void LatentSpace::mean_weights(size_t side, MatrixView<float> q, MatrixView<float> weights) const {

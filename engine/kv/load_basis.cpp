@@ -15,9 +15,6 @@ Error unsupported(const std::string& what) {
 Result<LatentSideCode> side_code(const models::HeadBasis& head) {
   LatentSideCode code;
   code.d = head.d();
-  code.encoder_t = transposed(head.encoder, code.d);
-  code.decoder = head.decoder;
-  code.decoder_t = transposed(head.decoder, code.d);
   code.mean = head.mean;
   code.variances = head.variances;
   for (int i = 0; i < code.d; ++i) {
@@ -47,14 +44,6 @@ Status check_dimensions(const models::BasisFile& file, const models::ModelConfig
 
 }  // namespace
 
-std::vector<float> transposed(const std::vector<float>& m, int d) {
-  std::vector<float> t(m.size());
-  for (int i = 0; i < d; ++i) {
-    for (int j = 0; j < d; ++j) t[size_t(j * d + i)] = m[size_t(i * d + j)];
-  }
-  return t;
-}
-
 Result<std::shared_ptr<const LatentCode>> latent_code(const models::BasisFile& file,
                                                       const models::ModelConfig& config) {
   LK_RETURN_IF_ERROR(check_dimensions(file, config));
@@ -70,14 +59,23 @@ Result<std::shared_ptr<const LatentCode>> latent_code(const models::BasisFile& f
     LK_ASSIGN(ChunkTable phases, ChunkTable::create(rope_frequencies(config.rope)));
     code->phases = std::make_shared<const ChunkTable>(std::move(phases));
   }
+  const int d = file.head_dim;
+  LK_ASSIGN(LatentMatrices matrices, LatentMatrices::create(code->n_layers, file.n_kv_heads, d));
   for (const models::LayerBasis& layer : file.layers) {
     for (int h = 0; h < file.n_kv_heads; ++h) {
-      LK_ASSIGN(LatentSideCode k, side_code(layer.k.heads[size_t(h)]));
-      LK_ASSIGN(LatentSideCode v, side_code(layer.v.heads[size_t(h)]));
+      const models::HeadBasis &keys = layer.k.heads[size_t(h)], &values = layer.v.heads[size_t(h)];
+      const size_t side = code->k.size();
+      matrices.set(LatentWay::kKeys, side, transposed(keys.encoder, d));
+      matrices.set(LatentWay::kValues, side, transposed(values.encoder, d));
+      matrices.set(LatentWay::kQueries, side, keys.decoder);
+      matrices.set(LatentWay::kOutputs, side, transposed(values.decoder, d));
+      LK_ASSIGN(LatentSideCode k, side_code(keys));
+      LK_ASSIGN(LatentSideCode v, side_code(values));
       code->k.push_back(std::move(k));
       code->v.push_back(std::move(v));
     }
   }
+  code->matrices = std::make_shared<const LatentMatrices>(std::move(matrices));
   return std::shared_ptr<const LatentCode>(std::move(code));
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include "base/result.h"
 #include "engine/kv/latent_code.h"
@@ -10,9 +9,6 @@
 #include "models/config.h"
 
 namespace lowkey::engine {
-
-/// m [d, d] by columns: latent_project reads matrices transposed.
-std::vector<float> transposed(const std::vector<float>& m, int d);
 
 /// kUnsupported for files that the fused path cannot run: keys before RoPE, joint bases, bf16
 /// latents (the simulated path of calib measures those). kInvalidData where the file's dimensions

@@ -99,7 +99,7 @@ int usual_layer(const LatentCode& code) {
   return sizes[sizes.size() / 2].second;
 }
 
-CacheSpec one_layer(const CacheSpec& spec) {
+Result<CacheSpec> one_layer(const CacheSpec& spec) {
   if (!spec.latent) return spec;
   auto code = std::make_shared<LatentCode>();
   const int layer = usual_layer(*spec.latent);
@@ -111,6 +111,8 @@ CacheSpec one_layer(const CacheSpec& spec) {
     code->k.push_back(spec.latent->k[spec.latent->index(layer, h)]);
     code->v.push_back(spec.latent->v[spec.latent->index(layer, h)]);
   }
+  LK_ASSIGN(LatentMatrices matrices, spec.latent->matrices->layer(layer));
+  code->matrices = std::make_shared<const LatentMatrices>(std::move(matrices));
   CacheSpec one = spec;
   one.latent = std::move(code);
   return one;
@@ -145,7 +147,7 @@ Status measure_far(const Context& context, const models::ModelConfig& layer, con
 
 Status measure_attend_rates(const Context& context, const models::ModelConfig& config,
                             const CacheSpec& spec, Machine& machine) {
-  const CacheSpec one = one_layer(spec);
+  LK_ASSIGN(const CacheSpec one, one_layer(spec));
   models::ModelConfig layer = config;
   layer.n_layers = 1;
   LK_ASSIGN(const CacheTraffic traffic, cache_traffic(layer, one));

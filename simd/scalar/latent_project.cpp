@@ -1,3 +1,4 @@
+#include "base/half.h"
 #include "simd/scalar/ops.h"
 
 namespace lowkey::simd::scalar {
@@ -8,9 +9,9 @@ void latent_project(const LatentEncoder& e, MatrixView<const float> x, MatrixVie
       double sum = 0;
       for (int j = 0; j < e.d_in; ++j) {
         const float centred = e.mean ? x.row(n)[j] - e.mean[j] : x.row(n)[j];
-        sum += double{e.matrix[j * e.stride + i]} * centred;
+        sum += double{f16_to_f32(e.matrix[j * e.stride + i])} * centred;
       }
-      z.row(n)[i] = float(sum);
+      z.row(n)[i] = float(sum * double{e.scale});
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/half.h"
 #include "simd/kernel_set.h"
 #include "simd/wide/latent_codes-inl.h"
 
@@ -26,9 +27,9 @@ void project_lanes(const LatentEncoder& e, const CentredRows& x, int i, float* c
     for (int v = 0; v < kVectors; ++v) even[r][v] = odd[r][v] = Float(0.0f);
   }
   const auto add = [&](int j, Float(&sum)[kRows][kVectors]) __attribute__((always_inline)) {
-    const float* row = e.matrix + j * e.stride + i;
+    const uint16_t* row = e.matrix + j * e.stride + i;
     for (int v = 0; v < kVectors; ++v) {
-      const Float column = Float::load_unaligned(row + v * kLanes);
+      const Float column = Ops::load_f16(row + v * kLanes);
       for (int r = 0; r < kRows; ++r) sum[r][v] = Ops::mul_add(column, Float(x[r][j]), sum[r][v]);
     }
   };
@@ -39,9 +40,12 @@ void project_lanes(const LatentEncoder& e, const CentredRows& x, int i, float* c
   }
   if (j < e.d_in) add(j, even);
   const int n = std::min(kLanes * kVectors, e.d_out - i);
+  const Float scale(e.scale);
   for (int r = 0; r < kRows; ++r) {
     alignas(64) float lanes[kLanes * kVectors];
-    for (int v = 0; v < kVectors; ++v) (even[r][v] + odd[r][v]).store_aligned(lanes + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) {
+      ((even[r][v] + odd[r][v]) * scale).store_aligned(lanes + v * kLanes);
+    }
     std::copy(lanes, lanes + n, z[r] + i);
   }
 }
@@ -60,8 +64,8 @@ void project_rows(const LatentEncoder& e, const CentredRows& x, float* const* z)
   for (; i < e.d_out; ++i) {  // rows too short for a whole vector
     for (int r = 0; r < kRows; ++r) {
       float sum = 0;
-      for (int j = 0; j < e.d_in; ++j) sum += e.matrix[j * e.stride + i] * x[r][j];
-      z[r][i] = sum;
+      for (int j = 0; j < e.d_in; ++j) sum += f16_to_f32(e.matrix[j * e.stride + i]) * x[r][j];
+      z[r][i] = sum * e.scale;
     }
   }
 }

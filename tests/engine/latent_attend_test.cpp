@@ -9,6 +9,7 @@
 #include "engine/kv/latent_code.h"
 #include "simd/select.h"
 #include "tests/support/cache_filler.h"
+#include "tests/support/half_matrix.h"
 
 namespace lowkey::engine {
 namespace {
@@ -41,19 +42,10 @@ std::vector<float> orthonormal(int d, std::mt19937_64& random) {
   return out;
 }
 
-LatentSideCode random_side(std::mt19937_64& random, bool is_value) {
-  constexpr int d = kHeadDim;
+LatentSideCode random_side(bool is_value) {
   LatentSideCode side;
-  side.d = d;
-  side.decoder_t = orthonormal(d, random);  // D = E^T
-  side.encoder_t.resize(d * d);
-  for (int i = 0; i < d; ++i) {
-    for (int j = 0; j < d; ++j) {
-      side.encoder_t[size_t(j * d + i)] = side.decoder_t[size_t(i * d + j)];
-    }
-  }
-  side.decoder = side.encoder_t;
-  for (int i = 0; i < d; ++i) side.mean.push_back(is_value ? 1.0f : 0.3f);
+  side.d = kHeadDim;
+  side.mean.assign(size_t(side.d), is_value ? 1.0f : 0.3f);
   // 26 of 32 coordinates are stored; the last group is cut short.
   for (const int width : {8, 6, 5, 4, 4, 3, 2}) side.widths.push_back(uint8_t(width));
   for (int i = 0; i < 26; ++i) {
@@ -68,45 +60,54 @@ std::shared_ptr<const LatentCode> random_code() {
   code->n_layers = 1;
   code->n_kv_heads = kHeads;
   code->head_dim = kHeadDim;
-  for (int h = 0; h < kHeads; ++h) {
-    code->k.push_back(random_side(random, false));
-    code->v.push_back(random_side(random, true));
+  auto matrices = LatentMatrices::create(1, kHeads, kHeadDim);
+  EXPECT_TRUE(matrices.ok());
+  for (size_t h = 0; h < kHeads; ++h) {
+    code->k.push_back(random_side(false));
+    code->v.push_back(random_side(true));
+    // D = E^T
+    const std::vector<float> keys = orthonormal(kHeadDim, random);
+    const std::vector<float> values = orthonormal(kHeadDim, random);
+    matrices->set(LatentWay::kKeys, h, transposed(keys, kHeadDim));
+    matrices->set(LatentWay::kQueries, h, transposed(keys, kHeadDim));
+    matrices->set(LatentWay::kValues, h, transposed(values, kHeadDim));
+    matrices->set(LatentWay::kOutputs, h, values);
   }
+  code->matrices = std::make_shared<const LatentMatrices>(std::move(matrices).value());
   return code;
 }
 
 /// D z + mean; z may be shorter than d.
-Doubles decoded(const LatentSideCode& side, const Doubles& z) {
-  Doubles x(side.mean.begin(), side.mean.end());
-  for (int i = 0; i < side.d; ++i) {
-    for (size_t j = 0; j < z.size(); ++j) {
-      x[size_t(i)] += double(side.decoder[size_t(i * side.d) + j]) * z[j];
-    }
-  }
-  return x;
+Doubles decoded(const LatentCode& code, bool is_key, size_t head, const Doubles& z) {
+  const LatentSideCode& side = (is_key ? code.k : code.v)[head];
+  return lowkey::testing::decoded(code, is_key, head, side.mean, z);
 }
 
 /// What an exact token gives back: its latent in halves.
-Doubles through_halves(const LatentSideCode& side, const float* x) {
+Doubles through_halves(const LatentCode& code, bool is_key, size_t head, const float* x) {
+  const LatentSideCode& side = (is_key ? code.k : code.v)[head];
+  const auto m = code.matrices->of(is_key ? LatentWay::kKeys : LatentWay::kValues, head);
   Doubles z;
   for (int i = 0; i < side.d; ++i) {
     double sum = 0.0;
     for (int j = 0; j < side.d; ++j) {
-      sum += double(side.encoder_t[size_t(j * side.d + i)]) * double(x[j] - side.mean[size_t(j)]);
+      sum += lowkey::testing::entry(m, j, i) * double(x[j] - side.mean[size_t(j)]);
     }
     z.push_back(double(f16_to_f32(f32_to_f16(float(sum)))));
   }
-  return decoded(side, z);
+  return decoded(code, is_key, head, z);
 }
 
 /// What the tiles of `cache` give back of one coded token.
-Doubles from_tile(const KvCache& cache, const LatentSideCode& side, simd::LatentSide which,
-                  int head, int64_t t) {
+Doubles from_tile(const KvCache& cache, const LatentCode& code, simd::LatentSide which, int head,
+                  int64_t t) {
+  const bool is_key = which == simd::LatentSide::kK;
+  const LatentSideCode& side = (is_key ? code.k : code.v)[size_t(head)];
   const auto piece = cache.coded(0).store->piece(head, t, t + 1);
-  const std::byte* part = which == simd::LatentSide::kK ? piece.run.k : piece.run.v;
+  const std::byte* part = is_key ? piece.run.k : piece.run.v;
   std::vector<float> z(side.steps.size());
   simd::latent_decode(which, side.plan(), part, int(t % simd::kTileTokens), z.data());
-  return decoded(side, Doubles(z.begin(), z.end()));
+  return decoded(code, is_key, size_t(head), Doubles(z.begin(), z.end()));
 }
 
 class LatentAttend : public ::testing::TestWithParam<std::pair<int, int>> {
@@ -141,11 +142,11 @@ class LatentAttend : public ::testing::TestWithParam<std::pair<int, int>> {
   std::vector<Doubles> rows(const KvCache& cache, simd::LatentSide which, int head,
                             bool coded) const {
     const bool is_key = which == simd::LatentSide::kK;
-    const LatentSideCode& side = (is_key ? code_->k : code_->v)[size_t(head)];
     std::vector<Doubles> out;
     for (int64_t t = 0; t < kTokens; ++t) {
       const float* x = is_key ? problem_.key(t, head) : problem_.value(t, head);
-      out.push_back(coded ? from_tile(cache, side, which, head, t) : through_halves(side, x));
+      out.push_back(coded ? from_tile(cache, *code_, which, head, t)
+                          : through_halves(*code_, is_key, size_t(head), x));
     }
     return out;
   }
@@ -233,7 +234,8 @@ TEST(LatentCode, MisfitsAreErrors) {
   EXPECT_TRUE(refused([](LatentCode& c) { c.v[0].widths.pop_back(); }));
   EXPECT_TRUE(refused([](LatentCode& c) { c.k[0].steps[3] = 0.0f; }));
   EXPECT_TRUE(refused([](LatentCode& c) { c.k[0].steps[3] = std::nanf(""); }));
-  EXPECT_TRUE(refused([](LatentCode& c) { c.k[1].decoder.pop_back(); }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.k[1].mean.pop_back(); }));
+  EXPECT_TRUE(refused([](LatentCode& c) { c.matrices = nullptr; }));
   EXPECT_TRUE(refused([](LatentCode& c) { c.k[1].steps.resize(33, 1.0f); }));
 }
 

@@ -1,3 +1,4 @@
+#include "base/half.h"
 #include "simd/scalar/ops.h"
 #include "tests/support/kernel_harness.h"
 #include "tests/support/vector_cases.h"
@@ -14,16 +15,19 @@ struct Shape {
 ::testing::AssertionResult check_shape(const simd::KernelSet& set, const Shape& shape,
                                        bool centred) {
   const auto [d_in, d_out, stride, n] = shape;
-  const Floats e(d_in * stride, 1), mean(d_in, 2), x(int64_t{n} * d_in, 3);
+  const Floats entries(d_in * stride, 1), mean(d_in, 2), x(int64_t{n} * d_in, 3);
   Floats z(int64_t{n} * d_out, 4);
-  const simd::LatentEncoder encoder{d_in, d_out, stride, e.data(), centred ? mean.data() : nullptr};
+  std::vector<uint16_t> halves;
+  for (int64_t i = 0; i < d_in * stride; ++i) halves.push_back(f32_to_f16(entries[i]));
+  const simd::LatentEncoder encoder{d_in,          d_out, stride,
+                                    halves.data(), 0.25f, centred ? mean.data() : nullptr};
   set.latent_project(encoder, matrix(x.data(), n, d_in), matrix(z.data(), n, d_out));
   if (!z.guarded()) return ::testing::AssertionFailure() << "wrote past the end";
   for (int t = 0; t < n; ++t) {
     for (int i = 0; i < d_out; ++i) {
       double sum = 0, size = 0;
       for (int j = 0; j < d_in; ++j) {
-        const double term = double{e[j * stride + i]} *
+        const double term = 0.25 * double{f16_to_f32(halves[size_t(j * stride + i)])} *
                             (double{x[int64_t{t} * d_in + j]} - (centred ? double{mean[j]} : 0));
         sum += term;
         size += std::abs(term);

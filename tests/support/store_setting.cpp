@@ -4,6 +4,7 @@
 #include <random>
 
 #include "engine/kv/load_basis.h"
+#include "tests/support/half_matrix.h"
 #include "tests/support/plain_attention.h"
 
 namespace lowkey::testing {
@@ -36,18 +37,6 @@ models::HeadBasis random_head(int d, std::mt19937& random) {
     head.steps.push_back(width > 0 ? 4.0f / float(1 << width) : 0.0f);
   }
   return head;
-}
-
-/// D z + mean, of a possibly shorter z.
-std::vector<double> reconstructed(const engine::LatentSideCode& side,
-                                  const std::vector<float>& mean, const std::vector<float>& z) {
-  std::vector<double> x(mean.begin(), mean.end());
-  for (size_t i = 0; i < x.size(); ++i) {
-    for (size_t j = 0; j < z.size(); ++j) {
-      x[i] += double(side.decoder[i * x.size() + j]) * double(z[j]);
-    }
-  }
-  return x;
 }
 
 }  // namespace
@@ -159,7 +148,7 @@ std::vector<double> plain_read(const StoreSetting& setting, const engine::Contex
       const auto side_kind = keys ? simd::LatentSide::kK : simd::LatentSide::kV;
       auto z = stored_latents(cache, side_kind, 0, p);
       if (const auto* version = version_of(cache, side_kind, 0, p)) z = left(*version, z);
-      rows.back() = reconstructed(side, mean, z);
+      rows.back() = decoded(code, keys, 0, mean, {z.begin(), z.end()});
     }
   }
   std::vector<float> q(size_t(setting.n_kv() * setting.group));

@@ -38,9 +38,12 @@ constexpr int kLatentGroup = 4;
 constexpr int kLatentWidths[] = {1, 2, 3, 4, 5, 6, 7, 8};
 /// Most coordinates of one side (a joint basis counts all heads of the layer).
 constexpr int kLatentMaxCoords = 512;
-/// Groups at least this wide multiply the query in two int8 halves (15 bits); narrower ones take
-/// the upper half alone, whose rounding adds less than 4 % to the noise power of their own codes.
-constexpr int kLatentFineWidth = 5;
+/// Key groups at least this wide multiply the query in two int8 halves (15 bits); narrower ones
+/// take the upper half alone. Its rounding adds about a tenth to the noise power of codes of 6
+/// bits, a fortieth at 5 bits, and a hundredth to that of all codes of a head, most narrower still.
+constexpr int kLatentFineWidth = 7;
+/// The same for values and weights, whose errors do not average out as those of scores do.
+constexpr int kLatentFineValueWidth = 5;
 
 /// How the latents of one layer, head and side are coded. Non-owning; the engine keeps the arrays.
 /// Coordinates are stored in the order of the latent vector: the first n_coords of its d.

@@ -13,11 +13,12 @@ namespace lowkey::engine {
 
 /// A block of queries of one layer, in work in `cache`.
 struct AttendBlock {
-  const KvCache* cache = nullptr;
+  KvCache* cache = nullptr;
   const RopeTable* rope = nullptr;
   int layer = 0;
-  MatrixView<float> q;    // [n, n_heads * head_dim], carried into the cache's space in place
-  MatrixView<float> out;  // [n, n_heads * head_dim]
+  MatrixView<float> q;       // [n, n_heads * head_dim], carried into the cache's space in place
+  MatrixView<float> out;     // [n, n_heads * head_dim]
+  KvCache::KeysValues rows;  // of the block, to be written first; none: they have been
 };
 
 /// What a block's attention needs on the way.

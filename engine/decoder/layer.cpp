@@ -3,7 +3,6 @@
 //   x += W_down (silu(W_gate h) * W_up h),             h = norm(x)
 #include <cstring>
 
-#include "engine/attend/side_by_side.h"
 #include "engine/decoder/step.h"
 #include "engine/kv/parts.h"
 
@@ -48,16 +47,15 @@ void Decoder::attention(int index, Step& s) const {
 /// The rows of every sequence enter its cache and see everything in it.
 void Decoder::attend_all(int index, Step& s) const {
   const std::vector<SequenceRows>& sequences = s.scratch.sequences;
-  const auto n_rows = [&](size_t i) { return sequences[i].rows.size(); };
-  side_by_side(s.context, sequences.size(), n_rows, [&](const Context& context, size_t i) {
-    const Range rows = sequences[i].rows;
-    sequences[i].cache->write(context, index, s.rope, rows_of(s.k, rows), rows_of(s.v, rows));
-  });
   std::vector<AttendBlock>& blocks = s.scratch.attend.blocks;
   blocks.clear();
   for (const SequenceRows& sequence : sequences) {
-    blocks.push_back({sequence.cache, &s.rope, index, rows_of(s.q, sequence.rows),
-                      rows_of(s.attended, sequence.rows)});
+    blocks.push_back({sequence.cache,
+                      &s.rope,
+                      index,
+                      rows_of(s.q, sequence.rows),
+                      rows_of(s.attended, sequence.rows),
+                      {rows_of(s.k, sequence.rows), rows_of(s.v, sequence.rows)}});
   }
   const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
   const bool few = s.x.rows <= simd::kTileTokens;  // more are bound by their products

@@ -39,10 +39,16 @@ class KvCache {
   Status begin_block(int n, Team* team = nullptr);
   void commit();
 
-  /// Codes the block's rows of one layer. k (after RoPE), v: [n, n_kv_heads * head_dim]; both are
-  /// carried into the cache's space in place.
-  void write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
-             MatrixView<float> v);
+  /// Rows of keys (after RoPE) and values, [n, n_kv_heads * head_dim].
+  using KeysValues = LatentSpace::Rows;
+  /// Codes the block's rows of one layer; they are carried into the cache's space in place.
+  void write(const Context& context, int layer, const RopeTable& rope, const KeysValues& rows);
+  /// The same of a single row in n_sides() parts that any threads take, then written(): a side of a
+  /// head goes all the way, so that threads meet once. 0: not so, write().
+  int n_sides(int64_t n_rows) const;
+  void write_side(const Context& context, int layer, const RopeTable& rope, const KeysValues& row,
+                  int side);
+  void written(const Context& context, int layer, const KeysValues& row);
   /// Of a lazy cache: whether the next n tokens no longer fit in its bytes as exact ones.
   bool overflows(int n) const;
   /// Codes everything that a lazy cache holds exact so far; between blocks only.
@@ -74,13 +80,9 @@ class KvCache {
   const LayerVersions& versions(int layer) const { return layers_[size_t(layer)].versions; }
   using Outliers = OutlierSource;
   Outliers outliers(int layer, int head, int64_t begin, int64_t end) const;
-  Source sinks(int layer) const {
-    return {&layers_[size_t(layer)].sinks, exact_type_, nullptr, layer};
-  }
-  Source recent(int layer) const {
-    return {&layers_[size_t(layer)].recent, exact_type_, nullptr, layer};
-  }
-  Source block() const { return {&block_, exact_type_, nullptr, 0}; }
+  Source sinks(int layer) const { return exact(layers_[size_t(layer)].sinks); }
+  Source recent(int layer) const { return exact(layers_[size_t(layer)].recent); }
+  Source block() const { return exact(block_); }
   /// First position from which a query at `position` reads exact recent tokens.
   int64_t recent_begin(int64_t position) const;
   /// The block's own exact tokens are in block() from this position on; before it, in recent().
@@ -102,8 +104,7 @@ class KvCache {
     Range rows;              // which of them
   };
   void add_layer(const models::ModelConfig& config, int layer);
-  /// write() of one token's latents: a side of a head goes all the way, so that threads meet once.
-  void write_row(const Context& context, int layer, const RopeTable& rope, const Rows& row);
+  Source exact(const TileStore& store) const { return {&store, exact_type_, nullptr, 0}; }
   /// Codes rows and keeps their outliers. Where the means of keys turn, coded_rows_ begins with
   /// what they come to in the cache's space.
   void write_codes(const Context& context, int layer, const Rows& block);

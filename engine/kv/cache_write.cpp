@@ -27,56 +27,65 @@ MatrixView<float> KvCache::copy_rows(MatrixView<float> rows, int64_t offset) {
   return copy;
 }
 
-void KvCache::write(const Context& context, int layer, const RopeTable& rope, MatrixView<float> k,
-                    MatrixView<float> v) {
-  const bool plain = !is_exact_ && !spec_.codec && spec_.adapt.every == 0;
-  if (latent_space_ && plain && k.rows == 1) {
-    return write_row(context, layer, rope, {k, v, n_tokens_, {0, 1}});
+void KvCache::write(const Context& context, int layer, const RopeTable& rope,
+                    const KeysValues& rows) {
+  const MatrixView<float>&k = rows.k, &v = rows.v;
+  if (const int n = n_sides(k.rows); n > 0) {
+    context.team->parallel_for(n, 1, [&](Range sides, int) {
+      for (int64_t i = sides.begin; i < sides.end; ++i) {
+        write_side(context, layer, rope, rows, int(i));
+      }
+    });
+    return written(context, layer, rows);
   }
   if (mean_turns() && !is_exact_) {
     const auto phases = matrix<const float>(rope.row(n_tokens_), k.rows, rope.n_rot());
-    latent_space_->enter(context, layer, phases, {k, v},
-                         matrix(coded_rows_.data(), k.rows, k.cols));
+    latent_space_->enter(context, layer, phases, rows, matrix(coded_rows_.data(), k.rows, k.cols));
   } else if (space_) {
     space_->enter(context, layer, k, v);
   }
-  const Source exact{nullptr, exact_type_, nullptr, 0};
   Layer& stores = layers_[size_t(layer)];
   const Rows block{k, v, n_tokens_, {0, n_block_}};
   const int64_t n_first = std::min<int64_t>(n_block_, n_sinks() - n_tokens_);
-  if (n_first > 0) encode(context, exact, stores.sinks, {k, v, n_tokens_, {0, n_first}});
-  if (spec_.n_window > 0) encode(context, exact, block_in_ring_ ? stores.recent : block_, block);
+  const Source source = exact(stores.full);
+  if (n_first > 0) encode(context, source, stores.sinks, {k, v, n_tokens_, {0, n_first}});
+  if (spec_.n_window > 0) encode(context, source, block_in_ring_ ? stores.recent : block_, block);
   if (is_exact_) {
-    encode(context, exact, stores.full, block);
+    encode(context, source, stores.full, block);
   } else {
     write_codes(context, layer, block);
   }
 }
 
-void KvCache::write_row(const Context& context, int layer, const RopeTable& rope, const Rows& row) {
-  const auto phases = matrix<const float>(rope.row(row.first), 1, rope.n_rot());
+int KvCache::n_sides(int64_t n_rows) const {
+  const bool plain = !is_exact_ && !spec_.codec && spec_.adapt.every == 0;
+  return latent_space_ && plain && n_rows == 1 ? 2 * n_kv_heads_ : 0;
+}
+
+void KvCache::write_side(const Context& context, int layer, const RopeTable& rope,
+                         const KeysValues& row, int side) {
+  const auto phases = matrix<const float>(rope.row(n_tokens_), 1, rope.n_rot());
   MatrixView<float> shift;
   if (mean_turns()) shift = matrix(coded_rows_.data(), 1, row.k.cols);
-  const Source exact{nullptr, exact_type_, nullptr, 0};
-  const Source codes{nullptr, spec_.type, spec_.latent.get(), layer};
   Layer& stores = layers_[size_t(layer)];
-  const Range position{row.first, row.first + 1};
-  context.team->parallel_for(2 * n_kv_heads_, 1, [&](Range pieces, int) {
-    for (int64_t p = pieces.begin; p < pieces.end; ++p) {
-      const LatentSpace::HeadSide own{int(p / 2), p % 2 == 0 ? LatentSide::kK : LatentSide::kV};
-      latent_space_->enter_part(context, layer, own, phases, {row.k, row.v}, shift);
-      const Piece piece{position, own};
-      if (row.first < n_sinks()) encode_piece(context, exact, stores.sinks, row, piece);
-      if (spec_.n_window > 0) encode_piece(context, exact, stores.recent, row, piece);
-      Rows coded = row;
-      if (mean_turns() && own.side == LatentSide::kK) {
-        less_shift(of_head(row.k, own.head, head_dim_), of_head(shift, own.head, head_dim_));
-        coded.k = shift;
-      }
-      encode_piece(context, codes, stores.coded, coded, piece);
-    }
-  });
-  if (stores.outliers.enabled()) keep_outliers(context, layer, row);
+  const LatentSpace::HeadSide own{side / 2, side % 2 == 0 ? LatentSide::kK : LatentSide::kV};
+  latent_space_->enter_part(context, layer, own, phases, row, shift);
+  const Piece piece{{n_tokens_, n_tokens_ + 1}, own};
+  Rows coded{row.k, row.v, n_tokens_, {0, 1}};
+  const Source source = exact(stores.sinks);
+  if (n_tokens_ < n_sinks()) encode_piece(context, source, stores.sinks, coded, piece);
+  if (spec_.n_window > 0) encode_piece(context, source, stores.recent, coded, piece);
+  if (mean_turns() && own.side == LatentSide::kK) {
+    less_shift(of_head(row.k, own.head, head_dim_), of_head(shift, own.head, head_dim_));
+    coded.k = shift;
+  }
+  encode_piece(context, {nullptr, spec_.type, spec_.latent.get(), layer}, stores.coded, coded,
+               piece);
+}
+
+void KvCache::written(const Context& context, int layer, const KeysValues& row) {
+  if (!layers_[size_t(layer)].outliers.enabled()) return;
+  keep_outliers(context, layer, {row.k, row.v, n_tokens_, {0, 1}});
 }
 
 void KvCache::write_codes(const Context& context, int layer, const Rows& block) {
@@ -182,9 +191,9 @@ Status KvCache::code_all(const Context& context, const RopeTable& rope) {
 void KvCache::retain_recent(const Context& context, int layer, MatrixView<float> k,
                             MatrixView<float> v) {
   if (spec_.n_window == 0 || block_in_ring_) return;
-  const Source exact{nullptr, exact_type_, nullptr, 0};
+  Layer& stores = layers_[size_t(layer)];
   const int64_t begin = std::max<int64_t>(0, n_block_ - n_retained());
-  encode(context, exact, layers_[size_t(layer)].recent, {k, v, n_tokens_, {begin, n_block_}});
+  encode(context, exact(stores.recent), stores.recent, {k, v, n_tokens_, {begin, n_block_}});
 }
 
 void KvCache::encode(const Context& context, const Source& source, TileStore& store,

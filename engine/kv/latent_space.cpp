@@ -165,10 +165,16 @@ void LatentSpace::queries(const Context& context, int layer, MatrixView<float> q
 void LatentSpace::queries(const Context& context, int layer, MatrixView<float> q,
                           MatrixView<float> weights) const {
   for_head_rows(context, *code_, q, [&](const HeadRows& own) {
-    const size_t side = code_->index(layer, own.kv_head);
-    if (weights.rows > 0) mean_weights(side, own.x, own.of(weights, n_weights()));
-    project_in_place(context, code_->matrices->of(LatentWay::kQueries, side), own.x);
+    const bool turns = weights.rows > 0;
+    query_head(context, layer, own.kv_head, own.x, turns ? own.of(weights, n_weights()) : weights);
   });
+}
+
+void LatentSpace::query_head(const Context& context, int layer, int head, MatrixView<float> q,
+                             MatrixView<float> weights) const {
+  const size_t side = code_->index(layer, head);
+  if (weights.rows > 0) mean_weights(side, q, weights);
+  project_in_place(context, code_->matrices->of(LatentWay::kQueries, side), q);
 }
 
 void LatentSpace::outputs(const Context& context, int layer, MatrixView<float> o) const {

@@ -48,6 +48,10 @@ class LatentSpace : public KvSpace {
   /// [n, n_heads * d]: weights [n, n_heads * n_weights()].
   void queries(const Context& context, int layer, MatrixView<float> q,
                MatrixView<float> weights) const;
+  /// The same of some heads that share KV head `head`, q [n, d], weights [n, n_weights()] or no
+  /// rows, by the calling thread alone.
+  void query_head(const Context& context, int layer, int head, MatrixView<float> q,
+                  MatrixView<float> weights) const;
 
  private:
   void enter_keys(const Context& context, size_t side, MatrixView<float> k) const;

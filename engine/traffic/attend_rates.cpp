@@ -1,5 +1,4 @@
 #include "engine/attend/attend.h"
-#include "engine/attend/side_by_side.h"
 #include "engine/kv/latent_code.h"
 #include "engine/traffic/rates.h"
 #include "engine/traffic/timed.h"
@@ -49,14 +48,13 @@ class AttendProbe {
     const auto view = [&](std::vector<float>& x) {
       return matrix(x.data(), n, int64_t(x.size()) / n);
     };
-    const auto n_rows = [&](size_t) { return n; };
-    side_by_side(context_, caches_.size(), n_rows, [&](const Context& context, size_t i) {
-      caches_[i].write(context, 0, rope_, view(rows[i].k), view(rows[i].v));
-    });
     scratch_.blocks.clear();
     for (size_t i = 0; i < caches_.size(); ++i) {
-      rows[i].out.resize(rows[i].q.size());
-      scratch_.blocks.push_back({&caches_[i], &rope_, 0, view(rows[i].q), view(rows[i].out)});
+      Rows& own = rows[i];
+      own.out.resize(own.q.size());
+      const KvCache::KeysValues written{view(own.k), view(own.v)};
+      if (!with_attention) caches_[i].write(context_, 0, rope_, written);
+      scratch_.blocks.push_back({&caches_[i], &rope_, 0, view(own.q), view(own.out), written});
     }
     const AttendShape shape{layer_.n_heads, layer_.n_kv_heads, layer_.head_dim};
     if (with_attention) attend(context_, shape, scratch_.blocks, scratch_);

@@ -8,6 +8,7 @@
 
 #include "simd/avx2/latent_codes.h"
 #include "simd/latent_tile.h"
+#include "simd/wide/exp2-inl.h"
 
 namespace lowkey::simd::avx2 {
 namespace {
@@ -53,17 +54,14 @@ struct LatentOps : LatentCodes {
   }
 
   static Float mul_add(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
-  /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 below the range of normal floats.
+  /// 2^x; 0 below the range of normal floats.
+  template <wide::Exp2 kUse = wide::Exp2::kScale>
   static Float exp2(Float x) {
     const Float floor = xsimd::max(xsimd::floor(x), Float(-127.0f));
     const Float f = xsimd::max(x, Float(-127.0f)) - floor;
-    Float y = 0x1.bba6cep-7f;
-    y = mul_add(y, f, Float(0x1.a9fe56p-5f));
-    y = mul_add(y, f, Float(0x1.ee7d1p-3f));
-    y = mul_add(y, f, Float(0x1.62d136p-1f));
-    y = mul_add(y, f, Float(0x1.00002cp+0f));
     const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(floor), _mm256_set1_epi32(127));
-    return y * Float(_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+    return wide::exp2_fraction<LatentOps, kUse>(f) *
+           Float(_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
   }
   /// kLanes / 4 floats, each in four lanes.
   static Float spread4(const float* p) {

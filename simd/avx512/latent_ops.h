@@ -6,6 +6,7 @@
 
 #include "simd/avx512/isa.h"
 #include "simd/avx512/latent_codes.h"
+#include "simd/wide/exp2-inl.h"
 
 namespace lowkey::simd::avx512 {
 namespace {
@@ -18,7 +19,7 @@ struct LatentOps : Isa, LatentCodes {
   static constexpr int kValueOffset = 0;  // so does dot_v, with what load_values returns
   static constexpr int kQueryTile = 3;    // queries and tiles whose sums fit the registers
   static constexpr int kTokenTiles = 4;
-  static constexpr int kFineValueWidth = kLatentFineWidth;
+  static constexpr int kFineValueWidth = kLatentFineValueWidth;
   static constexpr int kProjectSums = 24;  // of a projection that fit the registers
   static constexpr int kMeanQueries = 3;   // that take the functions of a chunk together
   static constexpr int kDirectQueries = 4;
@@ -53,15 +54,11 @@ struct LatentOps : Isa, LatentCodes {
   static Float to_float(Sums sum, int) { return _mm512_cvtepi32_ps(sum); }
 
   static Float mul_add(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
-  /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 far below the range of a float.
+  /// 2^x; 0 far below the range of a float.
+  template <wide::Exp2 kUse = wide::Exp2::kScale>
   static Float exp2(Float x) {
     const Float f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
-    Float y = 0x1.bba6cep-7f;
-    y = mul_add(y, f, Float(0x1.a9fe56p-5f));
-    y = mul_add(y, f, Float(0x1.ee7d1p-3f));
-    y = mul_add(y, f, Float(0x1.62d136p-1f));
-    y = mul_add(y, f, Float(0x1.00002cp+0f));
-    return _mm512_scalef_ps(y, x);
+    return _mm512_scalef_ps(wide::exp2_fraction<LatentOps, kUse>(f), x);
   }
   /// kLanes / 4 floats, each in four lanes.
   static Float spread4(const float* p) {

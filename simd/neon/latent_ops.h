@@ -7,6 +7,7 @@
 
 #include "simd/latent_tile.h"
 #include "simd/neon/isa.h"
+#include "simd/wide/exp2-inl.h"
 
 namespace lowkey::simd::neon {
 namespace {
@@ -96,17 +97,14 @@ struct LatentOps : Isa {
   }
 
   static Float mul_add(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
-  /// 2^x within 3e-6 (minimax polynomial of degree 4); 0 below the range of normal floats.
+  /// 2^x; 0 below the range of normal floats.
+  template <wide::Exp2 kUse = wide::Exp2::kScale>
   static Float exp2(Float x) {
     const Float floor = xsimd::max(xsimd::floor(x), Float(-127.0f));
     const Float f = xsimd::max(x, Float(-127.0f)) - floor;
-    Float y = 0x1.bba6cep-7f;
-    y = mul_add(y, f, Float(0x1.a9fe56p-5f));
-    y = mul_add(y, f, Float(0x1.ee7d1p-3f));
-    y = mul_add(y, f, Float(0x1.62d136p-1f));
-    y = mul_add(y, f, Float(0x1.00002cp+0f));
     const int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(floor), vdupq_n_s32(127));
-    return y * Float(vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
+    return wide::exp2_fraction<LatentOps, kUse>(f) *
+           Float(vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
   }
   /// kLanes / 4 floats, each in four lanes.
   static Float spread4(const float* p) { return vld1q_dup_f32(p); }

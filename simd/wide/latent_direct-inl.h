@@ -3,6 +3,8 @@
 // latent_mix-inl.h).
 #pragma once
 
+#include <span>
+
 #include "simd/wide/latent_mix-inl.h"
 
 namespace lowkey::simd::wide {
@@ -29,46 +31,69 @@ struct WidthRuns {
   }
 };
 
-template <class Ops, int kQueries, int kTiles>
-void score_tiles_direct(const WidthRuns& runs, const PartRun& keys, const ScoreTask& task, int tile,
-                        Ahead& ahead) {
+/// Some runs of groups of a chunk's keys.
+struct KeyRuns {
+  const WidthRun *begin, *end;
+  const PartRun& keys;
+};
+
+/// Scores of kTiles tiles by some runs of groups, those of both halves of the queries (kFine) or
+/// the others: one kind of sums at a time leaves registers to the codes.
+template <class Ops, int kQueries, int kTiles, bool kFine>
+[[gnu::always_inline]] inline void score_runs(const KeyRuns& own, const ScoreTask& task,
+                                              const ScoreStart& first, int tile, Ahead& ahead) {
+  using Float = typename Ops::Float;
   const LatentQueries& lq = task.queries;
   typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
-  start_tiles<Ops, kQueries, kTiles>(lq, 0, hi, lo);
-  const auto* parts = reinterpret_cast<const uint8_t*>(keys.data) + tile * keys.stride;
-  for (int r = 0; r < runs.n; ++r) {
-    const WidthRun& run = runs.run[r];
-    const bool fine = run.begin < lq.n_fine;
+  unrolled<kQueries * kTiles>([&](auto i) __attribute__((always_inline)) {
+    hi[i / kTiles][i % kTiles] = Ops::sums(kFine ? 0 : lq.start_hi[i / kTiles]);
+    lo[i / kTiles][i % kTiles] = Ops::sums(lq.start_lo[i / kTiles]);
+  });
+  const int64_t stride = own.keys.stride;
+  const auto* parts = reinterpret_cast<const uint8_t*>(own.keys.data) + tile * stride;
+  for (const WidthRun* run = own.begin; run < own.end; ++run) {
     with_width(
-        run.width, [&]<int kWidth>() __attribute__((always_inline)) {
-          const auto add_run = [&]<bool kFine>() __attribute__((always_inline)) {
-            const uint8_t* group = parts + run.at;
-            int g = run.begin;
+        run->width, [&]<int kWidth>() __attribute__((always_inline)) {
+          if constexpr (kFine || kWidth < Ops::kFineWidth) {
+            const uint8_t* group = parts + run->at;
+            int g = run->begin;
             do {
               typename Ops::Codes c[kTiles];
               unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-                c[t] = Ops::template unpack<kWidth>(group + t * keys.stride);
+                c[t] = Ops::template unpack<kWidth>(group + t * stride);
               });
               add_codes<Ops, kQueries, kTiles, kFine>(lq, 0, g, c, hi, lo);
               ahead.step<kKeyLines>();
               group += latent_group_bytes(kWidth);
-            } while (++g < run.end);
-          };
-          if (kWidth >= Ops::kFineWidth || fine) {
-            add_run.template operator()<true>();
-          } else {
-            add_run.template operator()<false>();
+            } while (++g < run->end);
           }
         });
   }
-  finish_tiles<Ops, kQueries, kTiles>(task, 0, tile, hi, lo);
+  unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+    const Float scale(kFine ? lq.scale[q] : 128 * lq.scale[q]), offset(kFine ? 0 : lq.offset[q]);
+    unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+      const int64_t at = (tile + t) * kTileTokens;
+      const Float sum = kFine ? Ops::to_float(hi[q][t], lo[q][t], 0) : Ops::to_float(hi[q][t], 0);
+      const Float start = Float::load_aligned(first.row + q * first.stride + at);
+      const Float gain = Float::load_aligned(task.gain + at);
+      Ops::mul_add(Ops::mul_add(sum, scale, offset), gain, start)
+          .store_aligned(task.score + q * kChunkTokens + at);
+    });
+  });
 }
 
 /// Scores of the first kQueries queries for a whole chunk.
 template <class Ops, int kQueries>
 void score_direct(const WidthRuns& runs, const PartRun& keys, const ScoreTask& task, Ahead& ahead) {
-  for (int t = 0; t < kChunkTiles; t += Ops::kDirectTiles) {
-    score_tiles_direct<Ops, kQueries, Ops::kDirectTiles>(runs, keys, task, t, ahead);
+  constexpr int kTiles = Ops::kDirectTiles;
+  const WidthRun *begin = runs.run, *end = begin + runs.n, *rest = begin;
+  while (rest < end && rest->begin < task.queries.n_fine) ++rest;
+  for (int t = 0; rest > begin && t < kChunkTiles; t += kTiles) {
+    score_runs<Ops, kQueries, kTiles, true>({begin, rest, keys}, task, task.start, t, ahead);
+  }
+  const ScoreStart start = rest > begin ? ScoreStart{task.score, kChunkTokens} : task.start;
+  for (int t = 0; t < kChunkTiles; t += kTiles) {
+    score_runs<Ops, kQueries, kTiles, false>({rest, end, keys}, task, start, t, ahead);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "simd/wide/exp2-inl.h"
 #include "simd/wide/latent_score-inl.h"
 
 namespace lowkey::simd::wide {
@@ -123,7 +124,8 @@ void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& su
   for (int t = 0; t < kChunkTokens; t += 64) {
     Float w[kBlock];
     for (int i = 0; i < kBlock; ++i) {
-      const Float p = Ops::exp2(Float::load_aligned(score + t + i * kLanes) - Float(shift));
+      const Float x = Float::load_aligned(score + t + i * kLanes) - Float(shift);
+      const Float p = Ops::template exp2<Exp2::kWeight>(x);
       sum += p;
       w[i] = p * Float::load_aligned(chunk.gain + t + i * kLanes);
     }

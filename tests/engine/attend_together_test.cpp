@@ -51,25 +51,29 @@ class Sequence {
     rope_.reserve(4096);
     const int64_t total = kBlocks[i].depth;
     for (int64_t done = 0; done < total; done += 512) {
-      write(context, std::min<int64_t>(512, total - done), 100 * i + uint64_t(done));
+      begin(context, std::min<int64_t>(512, total - done), 100 * i + uint64_t(done));
+      cache_.write(context, 0, rope_, {k(), v()});
       cache_.retain_recent(context, 0, k(), v());
       cache_.commit();
     }
-    write(context, n_, 7 + i);
+    begin(context, n_, 7 + i);
   }
 
   AttendBlock block() {
-    return {&cache_, &rope_, 0, matrix(q_.data(), n_, kHeads * kHeadDim),
-            matrix(out_.data(), n_, kHeads * kHeadDim)};
+    return {&cache_,
+            &rope_,
+            0,
+            matrix(q_.data(), n_, kHeads * kHeadDim),
+            matrix(out_.data(), n_, kHeads * kHeadDim),
+            {k(), v()}};
   }
   const std::vector<float>& out() const { return out_; }
 
  private:
-  void write(const Context& context, int64_t n, uint64_t seed) {
+  void begin(const Context& context, int64_t n, uint64_t seed) {
     k_ = rows(n, kKvHeads, seed);
     v_ = rows(n, kKvHeads, seed + 50000);
     EXPECT_TRUE(cache_.begin_block(int(n), context.team).ok());
-    cache_.write(context, 0, rope_, k(), v());
   }
   MatrixView<float> view(std::vector<float>& x) {
     return matrix(x.data(), int64_t(x.size()) / (kKvHeads * kHeadDim), kKvHeads * kHeadDim);

@@ -1,6 +1,6 @@
 // The fused kernels against plain attention on reconstructed latents. The bounds follow from what
 // the kernels round: queries to 14 bits at least (upper half alone for narrow groups), weights to
-// 14 bits of the largest in their chunk (7 for narrow groups), 2^x to 3e-6.
+// 14 bits of the largest in their chunk (7 for narrow groups), 2^x to 7.5e-5.
 #include <algorithm>
 #include <cmath>
 
@@ -64,7 +64,7 @@ double score_error(const LatentPlan& k, const float* q, const std::vector<float>
     }
     worst = std::max(worst, error);
   }
-  return worst + 5e-6;
+  return worst + 8e-5;
 }
 
 /// What one query's result may differ by, for each coordinate of out / sum.
@@ -110,7 +110,7 @@ Bounds query_bounds(const LatentPlan& k, const LatentPlan& v, const LatentRunCas
       const int token = start.begin[size_t(i)] + int(n);
       const double z = std::abs(double{values[size_t(token * v.n_coords + c)]});
       const double g = run.gain(LatentSide::kV, token), range = v.steps[c] * 256.0 * g;
-      const bool fine = v.widths[c / simd::kLatentGroup] >= simd::kLatentFineWidth;
+      const bool fine = v.widths[c / simd::kLatentGroup] >= simd::kLatentFineValueWidth;
       error += p[n] * (relative * z + 2e-6 * range) + (fine ? 0.501 : 127.6) * unit * z / g;
     }
     bounds.out[size_t(c)] = error / sum + 1e-6;

@@ -45,10 +45,13 @@ std::vector<float> attend_all(const engine::Context& context, const AttendProble
     if (!status.ok()) return {};
     const auto k = matrix(p.k.data() + t * n_kv, n, n_kv);
     const auto v = matrix(p.v.data() + t * n_kv, n, n_kv);
-    cache.write(context, 0, rope, k, v);
     engine::attend(context, p.shape(),
-                   {&cache, &rope, 0, matrix(p.q.data() + t * n_q, n, n_q),
-                    matrix(out.data() + t * n_q, n, n_q)},
+                   {&cache,
+                    &rope,
+                    0,
+                    matrix(p.q.data() + t * n_q, n, n_q),
+                    matrix(out.data() + t * n_q, n, n_q),
+                    {k, v}},
                    scratch);
     cache.retain_recent(context, 0, k, v);
     cache.commit();

@@ -196,12 +196,18 @@ class Player {
     }
     require(cache.begin_block(int(n)));
     const auto keys = matrix(k.data(), n, n_kv), values = matrix(v.data(), n, n_kv);
-    cache.write(context_, 0, rope_, keys, values);
     if (out) {
       out->assign(q.size(), 0.0f);
       engine::attend(context_, setting_.shape(),
-                     {&cache, &rope_, 0, matrix(q.data(), n, n_q), matrix(out->data(), n, n_q)},
+                     {&cache,
+                      &rope_,
+                      0,
+                      matrix(q.data(), n, n_q),
+                      matrix(out->data(), n, n_q),
+                      {keys, values}},
                      scratch_);
+    } else {
+      cache.write(context_, 0, rope_, {keys, values});
     }
     cache.retain_recent(context_, 0, keys, values);
     cache.commit();

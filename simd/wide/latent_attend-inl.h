@@ -3,6 +3,7 @@
 #pragma once
 
 #include <climits>
+#include <limits>
 
 #include "simd/wide/latent_chunks-inl.h"
 #include "simd/wide/latent_direct-inl.h"
@@ -146,13 +147,14 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   constexpr float kLn2 = 0.693147181f;
   if (sums.max[q] <= 0.5f * kUnseen) return;
   const float run_max = sums.max[q] * kLn2, had = *state.max, max = std::max(run_max, had);
-  const float keep = had < max ? std::exp(had - max) : 1.0f;
+  const bool fresh = had == -std::numeric_limits<float>::infinity();
+  const float keep = fresh ? 0.0f : had < max ? std::exp(had - max) : 1.0f;
   const float scale = run_max < max ? std::exp(run_max - max) : 1.0f;
   const float fine = Ops::sum_of(Float::load_aligned(sums.weighted[q]));
   const float coarse = Ops::sum_of(Float::load_aligned(sums.coarse[q]));
   *state.max = max;
   *state.sum = keep * *state.sum + scale * Ops::sum_of(Float::load_aligned(sums.weight[q]));
-  for (int i = 0; i < d_v; ++i) state.out[i] *= keep;
+  for (int i = 0; i < d_v && !fresh; ++i) state.out[i] *= keep;
   for (int g = 0; g < v.n_groups(); ++g) {
     const float centre = float((1 << (v.widths[g] - 1)) - Ops::kValueOffset) - 0.5f;
     const float shift = centre * (g < sums.n_fine ? fine : coarse);

@@ -77,20 +77,17 @@ template <class Int>
   for (size_t i = 0; i < Int::size; ++i) out[i] = int8_t(lane[i]);
 }
 
-/// Query i of the block from q [n_coords].
+/// Query i of the block from q [n_padded]; what lies behind its coordinates has step 0.
 template <class Ops>
-void prepare_query(const QueryTable& table, const float* q, int n_coords, int i,
-                   LatentQueries& out) {
+void prepare_query(const QueryTable& table, const float* q, int i, LatentQueries& out) {
   using Float = typename Ops::Float;
   using Int = typename Ops::Int;
   constexpr float kLog2E = 1.44269504f, kLargest = 128 * Ops::kQueryMax;
   const int n = table.n_padded;
   alignas(64) float weight[kLatentMaxCoords];
-  std::copy(q, q + n_coords, weight);
-  std::fill(weight + n_coords, weight + n, 0.0f);
   Float top(0.0f);
   for (int c = 0; c < n; c += Ops::kLanes) {
-    const Float x = Float::load_aligned(weight + c) * Float::load_aligned(table.step + c);
+    const Float x = Float::load_unaligned(q + c) * Float::load_aligned(table.step + c);
     x.store_aligned(weight + c);
     top = xsimd::max(top, xsimd::abs(x));
   }
@@ -121,7 +118,14 @@ void prepare_queries(const LatentPlan& plan, const QueryBlock& queries, LatentQu
   out.n_fine = count_fine_groups(plan, Ops::kFineWidth);
   const QueryTable table(plan, out.n_fine, Ops::kKeyOffset, kHasTiles<Ops> ? 64 : 16);
   for (int i = 0; i < queries.n_queries; ++i) {
-    prepare_query<Ops>(table, queries.q + int64_t{i} * queries.d_k, plan.n_coords, i, out);
+    const float* q = queries.q + int64_t{i} * queries.d_k;
+    alignas(64) float padded[kLatentMaxCoords];
+    if (table.n_padded > queries.d_k) {
+      std::copy(q, q + plan.n_coords, padded);
+      std::fill(padded + plan.n_coords, padded + table.n_padded, 0.0f);
+      q = padded;
+    }
+    prepare_query<Ops>(table, q, i, out);
   }
 }
 

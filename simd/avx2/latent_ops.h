@@ -54,13 +54,12 @@ struct LatentOps : LatentCodes {
   }
 
   static Float mul_add(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
-  /// 2^x; 0 below the range of normal floats.
-  template <wide::Exp2 kUse = wide::Exp2::kScale>
+  /// 2^x within 3e-6; 0 below the range of normal floats.
   static Float exp2(Float x) {
     const Float floor = xsimd::max(xsimd::floor(x), Float(-127.0f));
     const Float f = xsimd::max(x, Float(-127.0f)) - floor;
     const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(floor), _mm256_set1_epi32(127));
-    return wide::exp2_fraction<LatentOps, kUse>(f) *
+    return wide::exp2_fraction<LatentOps>(f) *
            Float(_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
   }
   /// kLanes / 4 floats, each in four lanes.

@@ -54,11 +54,10 @@ struct LatentOps : Isa, LatentCodes {
   static Float to_float(Sums sum, int) { return _mm512_cvtepi32_ps(sum); }
 
   static Float mul_add(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
-  /// 2^x; 0 far below the range of a float.
-  template <wide::Exp2 kUse = wide::Exp2::kScale>
+  /// 2^x within 3e-6; 0 far below the range of a float.
   static Float exp2(Float x) {
     const Float f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
-    return _mm512_scalef_ps(wide::exp2_fraction<LatentOps, kUse>(f), x);
+    return _mm512_scalef_ps(wide::exp2_fraction<LatentOps>(f), x);
   }
   /// kLanes / 4 floats, each in four lanes.
   static Float spread4(const float* p) {

@@ -97,13 +97,12 @@ struct LatentOps : Isa {
   }
 
   static Float mul_add(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
-  /// 2^x; 0 below the range of normal floats.
-  template <wide::Exp2 kUse = wide::Exp2::kScale>
+  /// 2^x within 3e-6; 0 below the range of normal floats.
   static Float exp2(Float x) {
     const Float floor = xsimd::max(xsimd::floor(x), Float(-127.0f));
     const Float f = xsimd::max(x, Float(-127.0f)) - floor;
     const int32x4_t exponent = vaddq_s32(vcvtnq_s32_f32(floor), vdupq_n_s32(127));
-    return wide::exp2_fraction<LatentOps, kUse>(f) *
+    return wide::exp2_fraction<LatentOps>(f) *
            Float(vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
   }
   /// kLanes / 4 floats, each in four lanes.

@@ -3,15 +3,15 @@
 
 #include <limits>
 
-#include "simd/wide/exp2-inl.h"
 #include "simd/wide/latent_score-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
 
-/// Weights are integers up to 127 * 128, relative to the largest of their chunk and query.
-constexpr float kWeightMax = 127 * 128;
-constexpr float kLog2WeightMax = 13.98868469f;
+/// Weights are integers up to 127 * 128, relative to the largest of their chunk and query. That one
+/// stays a little below: scores of 1,000 are uncertain by as much, and the upper half of one more
+/// than 127 * 128, rounded up, would be 128.
+constexpr float kLog2WeightMax = 13.98859596f;  // of 127 * 128 - 1
 /// Score of a token that a query must not see. Finite, so that no infinities meet; far below
 /// anything that 2^x can represent.
 constexpr float kUnseen = -1e30f;
@@ -124,8 +124,7 @@ void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& su
   for (int t = 0; t < kChunkTokens; t += 64) {
     Float w[kBlock];
     for (int i = 0; i < kBlock; ++i) {
-      const Float x = Float::load_aligned(score + t + i * kLanes) - Float(shift);
-      const Float p = Ops::template exp2<Exp2::kWeight>(x);
+      const Float p = Ops::exp2(Float::load_aligned(score + t + i * kLanes) - Float(shift));
       sum += p;
       w[i] = p * Float::load_aligned(chunk.gain + t + i * kLanes);
     }

@@ -100,10 +100,11 @@ struct TileLatentOps : avx512::LatentOps {
   static void finish(const wide::ScoreTask& task, int tile, const TilePair& sums) {
     for (int q = 0; q < task.queries.n_queries; ++q) {
       Sums hi[1][1], lo[1][1];
-      wide::start_tiles<TileLatentOps, 1, 1>(task.queries, q, hi, lo);
+      wide::start_tiles<TileLatentOps, wide::Groups::kAll, 1, 1>(task.queries, q, hi, lo);
       hi[0][0] = _mm512_add_epi32(hi[0][0], _mm512_load_si512(sums.hi[q]));
       lo[0][0] = _mm512_add_epi32(lo[0][0], _mm512_load_si512(sums.lo[q]));
-      wide::finish_tiles<TileLatentOps, 1, 1>(task, q, tile, hi, lo);
+      wide::finish_tiles<TileLatentOps, wide::Groups::kAll, 1, 1>(task, task.start, q, tile, hi,
+                                                                  lo);
     }
   }
 

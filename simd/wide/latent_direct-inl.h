@@ -42,13 +42,10 @@ struct KeyRuns {
 template <class Ops, int kQueries, int kTiles, bool kFine>
 [[gnu::always_inline]] inline void score_runs(const KeyRuns& own, const ScoreTask& task,
                                               const ScoreStart& first, int tile, Ahead& ahead) {
-  using Float = typename Ops::Float;
+  constexpr Groups kGroups = kFine ? Groups::kFine : Groups::kRest;
   const LatentQueries& lq = task.queries;
   typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
-  unrolled<kQueries * kTiles>([&](auto i) __attribute__((always_inline)) {
-    hi[i / kTiles][i % kTiles] = Ops::sums(kFine ? 0 : lq.start_hi[i / kTiles]);
-    lo[i / kTiles][i % kTiles] = Ops::sums(lq.start_lo[i / kTiles]);
-  });
+  start_tiles<Ops, kGroups, kQueries, kTiles>(lq, 0, hi, lo);
   const int64_t stride = own.keys.stride;
   const auto* parts = reinterpret_cast<const uint8_t*>(own.keys.data) + tile * stride;
   for (const WidthRun* run = own.begin; run < own.end; ++run) {
@@ -69,17 +66,7 @@ template <class Ops, int kQueries, int kTiles, bool kFine>
           }
         });
   }
-  unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    const Float scale(kFine ? lq.scale[q] : 128 * lq.scale[q]), offset(kFine ? 0 : lq.offset[q]);
-    unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-      const int64_t at = (tile + t) * kTileTokens;
-      const Float sum = kFine ? Ops::to_float(hi[q][t], lo[q][t], 0) : Ops::to_float(hi[q][t], 0);
-      const Float start = Float::load_aligned(first.row + q * first.stride + at);
-      const Float gain = Float::load_aligned(task.gain + at);
-      Ops::mul_add(Ops::mul_add(sum, scale, offset), gain, start)
-          .store_aligned(task.score + q * kChunkTokens + at);
-    });
-  });
+  finish_tiles<Ops, kGroups, kQueries, kTiles>(task, first, 0, tile, hi, lo);
 }
 
 /// Scores of the first kQueries queries for a whole chunk.

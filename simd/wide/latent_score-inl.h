@@ -69,33 +69,45 @@ template <class Ops, int kQueries, int kTiles, bool kFine, class Sums>
   add_codes<Ops, kQueries, kTiles, kFine>(lq, first, g, c, hi, lo);
 }
 
+/// Of which groups sums are: of all, or of one kind after the other, those that multiply both
+/// halves of the queries (kFine) and then the rest.
+enum class Groups { kAll, kFine, kRest };
+
 /// What the sums of kQueries from `first` on begin with.
-template <class Ops, int kQueries, int kTiles, class Sums>
+template <class Ops, Groups kGroups, int kQueries, int kTiles, class Sums>
 [[gnu::always_inline]] inline void start_tiles(const LatentQueries& lq, int first, Sums& hi,
                                                Sums& lo) {
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-      hi[q][t] = Ops::sums(lq.start_hi[first + q]);
+      hi[q][t] = Ops::sums(kGroups == Groups::kFine ? 0 : lq.start_hi[first + q]);
       lo[q][t] = Ops::sums(lq.start_lo[first + q]);
     });
   });
 }
 
-/// Scores from the sums, in units of log 2.
-template <class Ops, int kQueries, int kTiles, class Sums>
-[[gnu::always_inline]] inline void finish_tiles(const ScoreTask& task, int first, int tile,
-                                                const Sums& hi, const Sums& lo) {
+/// Scores from the sums, in units of log 2, added to what they begin with.
+template <class Ops, Groups kGroups, int kQueries, int kTiles, class Sums>
+[[gnu::always_inline]] inline void finish_tiles(const ScoreTask& task, const ScoreStart& begin,
+                                                int first, int tile, const Sums& hi,
+                                                const Sums& lo) {
   using Float = typename Ops::Float;
+  constexpr bool kUpper = kGroups == Groups::kRest;
   const LatentQueries& lq = task.queries;
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    const Float scale(lq.scale[first + q]), offset(lq.offset[first + q]);
+    const Float scale(kUpper ? 128 * lq.scale[first + q] : lq.scale[first + q]);
+    const Float offset(kGroups == Groups::kFine ? 0.0f : lq.offset[first + q]);
     float* score = task.score + (first + q) * kChunkTokens + tile * kTileTokens;
-    const float* start = task.start.row + (first + q) * task.start.stride + tile * kTileTokens;
+    const float* start = begin.row + (first + q) * begin.stride + tile * kTileTokens;
     const float* gain = task.gain + tile * kTileTokens;
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
       unrolled<kTileTokens / Ops::kLanes>([&](auto part) __attribute__((always_inline)) {
         constexpr int kAt = t * kTileTokens + part * Ops::kLanes;
-        const Float sum = Ops::to_float(hi[q][t], lo[q][t], part);
+        Float sum;
+        if constexpr (kUpper) {
+          sum = Ops::to_float(hi[q][t], part);
+        } else {
+          sum = Ops::to_float(hi[q][t], lo[q][t], part);
+        }
         const Float own = Ops::mul_add(sum, scale, offset);
         Ops::mul_add(own, Float::load_aligned(gain + kAt), Float::load_aligned(start + kAt))
             .store_aligned(score + kAt);
@@ -108,7 +120,7 @@ template <class Ops, int kQueries, int kTiles>
 void score_tiles(const ScoreTask& task, int first, int tile) {
   const LatentQueries& lq = task.queries;
   typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
-  start_tiles<Ops, kQueries, kTiles>(lq, first, hi, lo);
+  start_tiles<Ops, Groups::kAll, kQueries, kTiles>(lq, first, hi, lo);
   constexpr int64_t kStep = kChunkTiles * kGroupCodes;
   const uint8_t* codes = task.codes + tile * kGroupCodes;
   int g = 0;
@@ -118,7 +130,7 @@ void score_tiles(const ScoreTask& task, int first, int tile) {
   for (; g < lq.n_groups; ++g, codes += kStep) {
     add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes, hi, lo);
   }
-  finish_tiles<Ops, kQueries, kTiles>(task, first, tile, hi, lo);
+  finish_tiles<Ops, Groups::kAll, kQueries, kTiles>(task, task.start, first, tile, hi, lo);
 }
 
 template <class Ops, int kQueries>

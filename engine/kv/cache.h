@@ -44,7 +44,7 @@ class KvCache {
   /// Codes the block's rows of one layer; they are carried into the cache's space in place.
   void write(const Context& context, int layer, const RopeTable& rope, const KeysValues& rows);
   /// The same of a single row in n_sides() parts that any threads take, then written(): a side of a
-  /// head goes all the way, so that threads meet once. 0: not so, write().
+  /// head goes all the way, so that threads meet once. 0: by write() alone.
   int n_sides(int64_t n_rows) const;
   void write_side(const Context& context, int layer, const RopeTable& rope, const KeysValues& row,
                   int side);

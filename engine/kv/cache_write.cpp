@@ -30,14 +30,6 @@ MatrixView<float> KvCache::copy_rows(MatrixView<float> rows, int64_t offset) {
 void KvCache::write(const Context& context, int layer, const RopeTable& rope,
                     const KeysValues& rows) {
   const MatrixView<float>&k = rows.k, &v = rows.v;
-  if (const int n = n_sides(k.rows); n > 0) {
-    context.team->parallel_for(n, 1, [&](Range sides, int) {
-      for (int64_t i = sides.begin; i < sides.end; ++i) {
-        write_side(context, layer, rope, rows, int(i));
-      }
-    });
-    return written(context, layer, rows);
-  }
   if (mean_turns() && !is_exact_) {
     const auto phases = matrix<const float>(rope.row(n_tokens_), k.rows, rope.n_rot());
     latent_space_->enter(context, layer, phases, rows, matrix(coded_rows_.data(), k.rows, k.cols));
@@ -47,11 +39,13 @@ void KvCache::write(const Context& context, int layer, const RopeTable& rope,
   Layer& stores = layers_[size_t(layer)];
   const Rows block{k, v, n_tokens_, {0, n_block_}};
   const int64_t n_first = std::min<int64_t>(n_block_, n_sinks() - n_tokens_);
-  const Source source = exact(stores.full);
-  if (n_first > 0) encode(context, source, stores.sinks, {k, v, n_tokens_, {0, n_first}});
-  if (spec_.n_window > 0) encode(context, source, block_in_ring_ ? stores.recent : block_, block);
+  const auto keep = [&](TileStore& store, const Rows& rows_of_it) {
+    encode(context, exact(store), store, rows_of_it);
+  };
+  if (n_first > 0) keep(stores.sinks, {k, v, n_tokens_, {0, n_first}});
+  if (spec_.n_window > 0) keep(block_in_ring_ ? stores.recent : block_, block);
   if (is_exact_) {
-    encode(context, source, stores.full, block);
+    keep(stores.full, block);
   } else {
     write_codes(context, layer, block);
   }
@@ -72,9 +66,11 @@ void KvCache::write_side(const Context& context, int layer, const RopeTable& rop
   latent_space_->enter_part(context, layer, own, phases, row, shift);
   const Piece piece{{n_tokens_, n_tokens_ + 1}, own};
   Rows coded{row.k, row.v, n_tokens_, {0, 1}};
-  const Source source = exact(stores.sinks);
-  if (n_tokens_ < n_sinks()) encode_piece(context, source, stores.sinks, coded, piece);
-  if (spec_.n_window > 0) encode_piece(context, source, stores.recent, coded, piece);
+  const auto keep = [&](TileStore& store) {
+    encode_piece(context, exact(store), store, coded, piece);
+  };
+  if (n_tokens_ < n_sinks()) keep(stores.sinks);
+  if (spec_.n_window > 0) keep(stores.recent);
   if (mean_turns() && own.side == LatentSide::kK) {
     less_shift(of_head(row.k, own.head, head_dim_), of_head(shift, own.head, head_dim_));
     coded.k = shift;

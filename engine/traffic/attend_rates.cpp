@@ -109,8 +109,10 @@ Result<CacheSpec> one_layer(const CacheSpec& spec) {
     code->k.push_back(spec.latent->k[spec.latent->index(layer, h)]);
     code->v.push_back(spec.latent->v[spec.latent->index(layer, h)]);
   }
-  LK_ASSIGN(LatentMatrices matrices, spec.latent->matrices->layer(layer));
-  code->matrices = std::make_shared<const LatentMatrices>(std::move(matrices));
+  if (const LatentMatrices* all = spec.latent->matrices.get()) {
+    LK_ASSIGN(LatentMatrices own, all->layer(layer));
+    code->matrices = std::make_shared<const LatentMatrices>(std::move(own));
+  }
   CacheSpec one = spec;
   one.latent = std::move(code);
   return one;

@@ -236,6 +236,10 @@ TEST(LatentCode, MisfitsAreErrors) {
   EXPECT_TRUE(refused([](LatentCode& c) { c.k[0].steps[3] = std::nanf(""); }));
   EXPECT_TRUE(refused([](LatentCode& c) { c.k[1].mean.pop_back(); }));
   EXPECT_TRUE(refused([](LatentCode& c) { c.matrices = nullptr; }));
+  EXPECT_TRUE(refused([](LatentCode& c) {
+    auto other = LatentMatrices::create(1, kHeads, kHeadDim - 1);
+    c.matrices = std::make_shared<const LatentMatrices>(std::move(other).value());
+  }));
   EXPECT_TRUE(refused([](LatentCode& c) { c.k[1].steps.resize(33, 1.0f); }));
 }
 

@@ -1,6 +1,7 @@
 #include "engine/attend/attend.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "engine/attend/merge.h"
 #include "engine/attend/side_by_side.h"
@@ -9,6 +10,10 @@
 namespace lowkey::engine {
 
 namespace {
+
+/// What a thread asks for ahead: it is to stay in its second-level cache, while latents pass
+/// through that, until it is read.
+constexpr int64_t kLaterBytes = 256 * 1024;
 
 /// What the turned means take of a block's queries; none where means do not turn.
 MatrixView<float> mean_weights(const AttendShape& shape, const AttendBlock& block,
@@ -76,11 +81,15 @@ void list_tasks(const Team& team, const AttendShape& shape, std::span<const Atte
   if (scratch.parts.size() < blocks.size()) scratch.parts.resize(blocks.size());
   scratch.tasks.clear();
   int64_t n_floats = 0;
+  scratch.left.clear();
   for (size_t b = 0; b < blocks.size(); ++b) {
     AttendPart& part = scratch.parts[b];
-    part.plan = plan_attention(shape, blocks[b].cache->n_tokens(), blocks[b].q.rows);
+    part.plan =
+        plan_attention(shape, blocks[b].cache->n_tokens(), blocks[b].q.rows, team.plan().n_nodes);
     part.first_float = n_floats;
     n_floats += part.plan.n_tasks() * part.plan.partial_floats;
+    part.first_group = int64_t(scratch.left.size());
+    scratch.left.resize(scratch.left.size() + size_t(part.plan.n_groups()), part.plan.n_splits);
     for (int64_t i = 0; i < part.plan.n_tasks(); ++i) {
       scratch.tasks.push_back(part.plan.task(i));
       scratch.tasks.back().block = int(b);
@@ -93,36 +102,49 @@ void list_tasks(const Team& team, const AttendShape& shape, std::span<const Atte
   }
 }
 
-/// Tasks go to the threads in order, as their later work does.
-void share_out(std::span<const std::byte> later, std::vector<AttendTask>& tasks) {
+/// Tasks go to the threads in order, as their later work does: each thread's ask for the beginning
+/// of its share.
+void share_out(std::span<const std::byte> later, int n_threads, std::vector<AttendTask>& tasks) {
   if (later.empty()) return;
-  const size_t n = tasks.size();
-  for (size_t i = 0; i < n; ++i) {
-    const size_t begin = later.size() * i / n, end = later.size() * (i + 1) / n;
-    tasks[i].later = later.subspan(begin, end - begin);
+  const auto part_of = [](int64_t n, int64_t i, int64_t n_parts) {
+    return Range{n * i / n_parts, n * (i + 1) / n_parts};
+  };
+  for (int thread = 0; thread < n_threads; ++thread) {
+    const Range share = part_of(int64_t(later.size()), thread, n_threads);
+    const Range own = part_of(int64_t(tasks.size()), thread, n_threads);
+    const int64_t n = std::min(share.size(), kLaterBytes);
+    for (int64_t i = 0; i < own.size(); ++i) {
+      const Range part = part_of(n, i, own.size());
+      tasks[size_t(own.begin + i)].later =
+          later.subspan(size_t(share.begin + part.begin), size_t(part.size()));
+    }
   }
 }
 
-/// Joins a block's splits, and leads its rows out of the cache's space: a single row head by head,
-/// many at once.
-void finish(const Context& context, const AttendShape& shape, const AttendBlock& block,
-            const AttendPart& part, float* partials) {
-  const AttendPlan& plan = part.plan;
+/// Joins the splits of a group, and leads a single row out of the cache's space.
+void finish_group(const Context& context, const AttendShape& shape, const AttendBlock& block,
+                  const AttendPlan& plan, const AttendTask& task, float* partials) {
+  merge_splits(shape, plan, task, partials, block.out);
   const KvSpace* space = block.cache->space();
-  const bool one_row = block.out.rows == 1;
+  if (!space || block.out.rows > 1) return;
   const int d = shape.head_dim, group = shape.group();
-  context.team->parallel_for(plan.n_tasks() / plan.n_splits, space ? 1 : 4, [&](Range groups, int) {
-    for (int64_t g = groups.begin; g < groups.end; ++g) {
-      const AttendTask task = plan.task(g * plan.n_splits);
-      merge_splits(shape, plan, task,
-                   partials + part.first_float + g * plan.n_splits * plan.partial_floats,
-                   block.out);
-      if (!space || !one_row) continue;
-      float* own = block.out.row(0) + int64_t{task.head} * group * d;
-      space->output_head(context, block.layer, task.head, matrix(own, group, d));
-    }
-  });
-  if (space && !one_row) space->outputs(context, block.layer, block.out);
+  float* own = block.out.row(0) + int64_t{task.head} * group * d;
+  space->output_head(context, block.layer, task.head, matrix(own, group, d));
+}
+
+/// One task; the last of its group finishes that.
+void work_on(const Context& context, const AttendShape& shape, const AttendBlock& block,
+             const AttendTask& task, AttendScratch& scratch) {
+  const AttendPart& part = scratch.parts[size_t(task.block)];
+  const AttendPlan& plan = part.plan;
+  const int64_t group = task.index / plan.n_splits;
+  float* partials = scratch.partials.data() + part.first_float;
+  run_task(context, shape, block, task, queries_of(shape, block, part),
+           state_of(partials + task.index * plan.partial_floats, shape.n_queries(task)));
+  std::atomic_ref<int> left(scratch.left[size_t(part.first_group + group)]);
+  if (left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+  finish_group(context, shape, block, plan, task,
+               partials + group * plan.n_splits * plan.partial_floats);
 }
 
 }  // namespace
@@ -130,7 +152,7 @@ void finish(const Context& context, const AttendShape& shape, const AttendBlock&
 void attend(const Context& context, const AttendShape& shape, std::span<const AttendBlock> blocks,
             AttendScratch& scratch, std::span<const std::byte> later) {
   list_tasks(*context.team, shape, blocks, scratch);
-  share_out(later, scratch.tasks);
+  share_out(later, context.team->size(), scratch.tasks);
   const auto rows = [&](size_t b) { return blocks[b].q.rows; };
   const auto enters = [](const AttendBlock& b) { return b.cache->space() || b.rows.k.rows > 0; };
   if (std::any_of(blocks.begin(), blocks.end(), enters)) {
@@ -140,16 +162,14 @@ void attend(const Context& context, const AttendShape& shape, std::span<const At
   context.team->parallel_for_owned(scratch.bounds, 1, [&](Range tasks, int) {
     for (int64_t i = tasks.begin; i < tasks.end; ++i) {
       const AttendTask& task = scratch.tasks[size_t(i)];
-      const AttendPart& part = scratch.parts[size_t(task.block)];
-      const AttendBlock& block = blocks[size_t(task.block)];
-      float* partials =
-          scratch.partials.data() + part.first_float + task.index * part.plan.partial_floats;
-      run_task(context, shape, block, task, queries_of(shape, block, part),
-               state_of(partials, shape.n_queries(task)));
+      work_on(context, shape, blocks[size_t(task.block)], task, scratch);
     }
   });
+  const auto many = [](const AttendBlock& b) { return b.cache->space() && b.out.rows > 1; };
+  if (std::none_of(blocks.begin(), blocks.end(), many)) return;
   side_by_side(context, blocks.size(), rows, [&](const Context& c, size_t b) {
-    finish(c, shape, blocks[b], scratch.parts[b], scratch.partials.data());
+    const AttendBlock& block = blocks[b];
+    if (many(block)) block.cache->space()->outputs(c, block.layer, block.out);
   });
 }
 

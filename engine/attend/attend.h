@@ -25,6 +25,7 @@ struct AttendBlock {
 struct AttendPart {
   AttendPlan plan;
   int64_t first_float = 0;          // of its tasks' partials
+  int64_t first_group = 0;          // of its tasks that differ in their tokens alone
   std::vector<float> mean_weights;  // of all queries, where the mean of keys turns
 };
 
@@ -35,6 +36,7 @@ struct AttendScratch {
   std::vector<AttendTask> tasks;  // of all blocks, those of a memory node side by side
   std::vector<int64_t> bounds;    // of the nodes in them
   std::vector<float> partials;    // of all tasks: max, sum, out
+  std::vector<int> left;          // of every group of tasks: those not done
 };
 
 /// out = softmax(q K^T / sqrt(head_dim)) V: row i of q stands at position cache.n_tokens() + i and

@@ -1,6 +1,7 @@
 // How the attention of a block is cut into tasks: by KV head, by queries, and, when there are few
 // queries, by cached tokens, so that two threads share one long sequence. The cut depends on the
-// lengths only, never on the thread count: the order of float sums stays the same.
+// lengths, and from 4,096 tokens on on the memory nodes, never on the thread count: the order of
+// float sums stays the same.
 #pragma once
 
 #include <algorithm>
@@ -14,14 +15,13 @@
 namespace lowkey::engine {
 
 constexpr int kQueryTokens = 32;  // tokens of a query block
-// Cached tokens per split when one block of queries stands alone. A short context is cut evenly and
-// in an even number of splits, so that few threads end together; a long one where its owners
-// change, or half-way. A split takes what 150 tokens take to begin and end: where there are plenty,
-// they are longer.
-constexpr int kSplitTokens = 1024;
-constexpr int64_t kEvenSplits = 16;  // up to so many
-constexpr int64_t kPlenty = 32;      // splits, or more
-static_assert(kOwnedTokens % kSplitTokens == 0);
+// Cached tokens per split when one block of queries stands alone. What begins and ends a split
+// takes as long as 150 to 200 tokens, so a split holds as many as leave the threads enough of them.
+// A short context is cut evenly and in an even number of splits, so that few threads end together;
+// a very long one where its owners change, and a long one if it has several.
+constexpr int kShortSplit = 1024;
+constexpr int64_t kFewSplits = 4;    // up to so many are short
+constexpr int64_t kEvenSplits = 16;  // up to so many are even
 
 struct AttendTask {
   int block = 0;           // of queries, of one cache: which of those attended together
@@ -48,10 +48,11 @@ struct AttendPlan {
   int64_t n_queries = 0;
   int n_blocks = 1;                     // of queries
   int n_splits = 1;                     // of tokens
-  int64_t split_tokens = kSplitTokens;  // of each but the last
+  int64_t split_tokens = kOwnedTokens;  // of each but the last
   int64_t partial_floats = 0;           // per task
 
-  int64_t n_tasks() const { return int64_t{n_heads} * n_blocks * n_splits; }
+  int64_t n_groups() const { return int64_t{n_heads} * n_blocks; }
+  int64_t n_tasks() const { return n_groups() * n_splits; }
 
   AttendTask task(int64_t i) const {
     const int split = int(i % n_splits), block = int(i / n_splits % n_blocks);
@@ -68,25 +69,27 @@ struct AttendPlan {
 };
 
 /// Cuts n_tokens into the plan's splits.
-inline void cut_tokens(int64_t n_tokens, AttendPlan& plan) {
-  int64_t n = std::max<int64_t>(1, n_tokens / kSplitTokens);
-  if (n_tokens >= kSplitTokens && n < kEvenSplits) {
-    n = round_up(n, 2);
+inline void cut_tokens(int64_t n_tokens, int n_nodes, AttendPlan& plan) {
+  const int64_t owned = n_tokens / kOwnedTokens, n_short = n_tokens / kShortSplit;
+  int64_t n = std::max(owned, std::min(n_short, kFewSplits));
+  if (n_nodes > 1 && n_short >= kFewSplits) {
+    n = owned;
+  } else if (n < kEvenSplits) {
+    n = n > 0 ? round_up(n, 2) : 1;
     plan.split_tokens = round_up(ceil_div(n_tokens, n), simd::kLatentChunk);
-  } else if (n >= kPlenty) {
-    plan.split_tokens = kOwnedTokens;
-    n = n_tokens / kOwnedTokens;
   }
   plan.n_splits = int(n);
 }
 
-inline AttendPlan plan_attention(const AttendShape& shape, int64_t first, int64_t n) {
+/// Of n queries, the first at position `first`, whose cached tokens belong to n_nodes nodes.
+inline AttendPlan plan_attention(const AttendShape& shape, int64_t first, int64_t n,
+                                 int n_nodes = 1) {
   AttendPlan plan;
   plan.n_heads = shape.n_kv_heads;
   plan.first = first;
   plan.n_queries = n;
   plan.n_blocks = int(ceil_div(n, kQueryTokens));
-  if (plan.n_blocks == 1) cut_tokens(first + n, plan);
+  if (plan.n_blocks == 1) cut_tokens(first + n, n_nodes, plan);
   const int64_t n_rows = std::min<int64_t>(n, kQueryTokens) * shape.group();
   plan.partial_floats = round_up(n_rows * (2 + shape.head_dim), 16);
   return plan;

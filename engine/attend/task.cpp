@@ -40,26 +40,13 @@ class Worker {
         end_(scratch.end) {}
 
   void run(const AttendTask& task, const Queries& queries, AttendState state) {
+    if (task.with_exact) ask_exact(task);
     gather(task, queries.q);
     if (queries.mean_weights.rows > 0) gather_mean(task, queries.mean_weights);
     state_ = state;
     clear_state(state, n_queries(task), shape_.head_dim);
-    const int64_t n_sinks = cache_.n_sinks();
-    if (task.with_exact) {
-      scan(task, cache_.sinks(layer_), {0, n_sinks}, [&](int64_t m) {
-        return Range{0, std::min(n_sinks, m + 1)};
-      });
-    }
     scan_coded(task);
-    if (task.with_exact) scan_outliers(task);
-    if (!task.with_exact || cache_.spec().n_window == 0) return;
-    const int64_t last = task.positions.end, own = cache_.block_begin();
-    scan(task, cache_.recent(layer_), {0, std::min(last, own)}, [&](int64_t m) {
-      return Range{cache_.recent_begin(m), m + 1};
-    });
-    scan(task, cache_.block(), {own, last}, [&](int64_t m) {
-      return Range{cache_.recent_begin(m), m + 1};
-    });
+    if (task.with_exact) scan_exact(task);
   }
 
  private:
@@ -132,6 +119,40 @@ class Worker {
         return Range{cache_.n_sinks(), cache_.recent_begin(m)};
       });
       at = end;
+    }
+  }
+
+  /// Sinks, outliers, and the recent tokens with the block's own.
+  void scan_exact(const AttendTask& task) {
+    const int64_t n_sinks = cache_.n_sinks();
+    scan(task, cache_.sinks(layer_), {0, n_sinks}, [&](int64_t m) {
+      return Range{0, std::min(n_sinks, m + 1)};
+    });
+    scan_outliers(task);
+    if (cache_.spec().n_window == 0) return;
+    const int64_t last = task.positions.end, own = cache_.block_begin();
+    const auto seen = [&](int64_t m) { return Range{cache_.recent_begin(m), m + 1}; };
+    scan(task, cache_.recent(layer_), {0, std::min(last, own)}, seen);
+    scan(task, cache_.block(), {own, last}, seen);
+  }
+
+  /// Asks for what scan_exact() will read: no other step has left it in a cache.
+  void ask_exact(const AttendTask& task) const {
+    if (task.positions.size() > simd::kTileTokens) return;  // bound by products
+    const int64_t last = task.positions.end - 1;
+    ask(task, cache_.sinks(layer_), {0, std::min(cache_.n_sinks(), last + 1)});
+    if (cache_.spec().n_window == 0) return;
+    ask(task, cache_.recent(layer_),
+        {cache_.recent_begin(task.positions.begin), std::min(last + 1, cache_.block_begin())});
+  }
+
+  void ask(const AttendTask& task, const KvCache::Source& source, Range tokens) const {
+    for (int64_t at = tokens.begin; at < tokens.end;) {
+      const auto piece = source.store->piece(task.head, at, tokens.end);
+      const std::byte* tile = std::min(piece.run.k, piece.run.v);
+      const int64_t n = ceil_div(piece.run.n_tokens, simd::kTileTokens) * piece.run.tile_stride;
+      for (int64_t i = 0; i < n; i += 64) __builtin_prefetch(tile + i, 0, 2);
+      at = piece.end;
     }
   }
 

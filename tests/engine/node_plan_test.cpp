@@ -94,7 +94,8 @@ struct Attention {
 
 /// One decode step of one layer at `depth`.
 Attention decode_at(const ThreadPlan& plan, int64_t depth) {
-  const AttendPlan attend = plan_attention({kKvHeads * kGroup, kKvHeads, kHeadDim}, depth, 1);
+  const AttendPlan attend =
+      plan_attention({kKvHeads * kGroup, kKvHeads, kHeadDim}, depth, 1, plan.n_nodes);
   std::vector<AttendTask> tasks;
   for (int64_t i = 0; i < attend.n_tasks(); ++i) tasks.push_back(attend.task(i));
   std::vector<int64_t> bounds;
@@ -130,7 +131,8 @@ TEST(NodePlan, EveryCachedTokenIsReadOnceOnTheNodeThatTouchedIt) {
 TEST(NodePlan, UnevenHeadsLeaveAtMostOneStretchRemote) {
   const ThreadPlan plan = plan_threads(sockets(3, 8), 24, Pinning::kNodes);
   for (const int64_t depth : {500, 7168, 8191, 32768 + 700}) {
-    const AttendPlan attend = plan_attention({kKvHeads * kGroup, kKvHeads, kHeadDim}, depth, 1);
+    const AttendPlan attend =
+        plan_attention({kKvHeads * kGroup, kKvHeads, kHeadDim}, depth, 1, plan.n_nodes);
     std::vector<AttendTask> tasks;
     for (int64_t i = 0; i < attend.n_tasks(); ++i) tasks.push_back(attend.task(i));
     std::vector<int64_t> bounds;

@@ -179,7 +179,7 @@ TEST(Predict, ThreadsWaitForTheLongestTasks) {
   EXPECT_DOUBLE_EQ(seconds(2, 999, 1), seconds(1, 999, 1));
   EXPECT_DOUBLE_EQ(seconds(4, 999, 1), 2 * seconds(1, 999, 1));
   EXPECT_DOUBLE_EQ(seconds(4, 999, 2), 2 * seconds(1, 999, 1)) << "four tasks";
-  // Nine stretches of a head, the last with what is left.
+  // Four stretches of a head, the last with what is left.
   EXPECT_NEAR(seconds(2, 9999, 1), seconds(1, 9999, 1), 0.2 * seconds(1, 9999, 1));
 }
 

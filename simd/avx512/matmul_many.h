@@ -13,7 +13,9 @@ namespace lowkey::simd::avx512 {
 namespace {
 
 constexpr int64_t kTileTokens = 32;  // weights pass 32 times less often than in decode
-constexpr int64_t kTileSize = 256;   // blocks times tokens: 16 KiB of activations
+// Blocks times tokens: 128 KiB of activations, which stream from the second-level cache, so that
+// the sums of 2,048 columns stay near the core; they are gathered from all over y.
+constexpr int64_t kTileSize = 2048;
 // Up to so many tokens memory sets the speed: panels pass one after another (see matmul_one).
 constexpr int64_t kFewTokens = 4;
 
@@ -34,8 +36,7 @@ struct TileRange {
   int64_t n_blocks;
 };
 
-/// kScales: scales of the weights per block, which the sums must match.
-template <int kScales, bool kLo>
+template <class Source, bool kLo>
 void fill_tile(const Activations& a, const TileRange& r, int offset, TokenTile* tile) {
   for (int64_t t = 0; t < r.n_tokens; ++t) {
     for (int64_t b = 0; b < r.n_blocks; ++b) {
@@ -45,9 +46,12 @@ void fill_tile(const Activations& a, const TileRange& r, int offset, TokenTile* 
       if (kLo) std::memcpy(tile->q[i] + kBlockCols, a.lo + at * kBlockCols, kBlockCols);
       const int32_t first = a.sum[2 * at], second = a.sum[2 * at + 1];
       tile->scale[i] = a.scale[at];
-      tile->weight[i] = a.scale[at] * float(first + second);
-      tile->start[i][0] = start_of<kLo>(offset, kScales == 2 ? first : first + second);
-      tile->start[i][1] = start_of<kLo>(offset, second);
+      if constexpr (Source::kHasMinimum) {
+        tile->weight[i] = a.scale[at] * float(first + second);
+      } else {
+        tile->start[i][0] = start_of<kLo>(offset, Source::kScales == 2 ? first : first + second);
+        tile->start[i][1] = start_of<kLo>(offset, second);
+      }
     }
   }
 }
@@ -104,7 +108,7 @@ void matmul_many(const PanelMatrix& w, Range panels, const Activations& a, const
     const int64_t n_tokens = std::min(kTileTokens, a.n_tokens - t), most = kTileSize / n_tokens;
     for (int64_t b = 0; b < n_blocks; b += most) {
       const TileRange r{t, n_tokens, b, std::min(most, n_blocks - b)};
-      fill_tile<Source::kScales, kLo>(a, r, w.format.offset, &tile);
+      fill_tile<Source, kLo>(a, r, w.format.offset, &tile);
       int64_t p = panels.begin;
       for (; n_tokens > kFewTokens && p + 2 <= panels.end; p += 2) {
         matmul_tile<Source, kLo, 2>(w, p, r, out, &tile);

@@ -60,8 +60,9 @@ class WeightProbe {
   double seconds(int64_t n) {
     const MatrixView<const float> x = matrix<const float>(x_.data(), n, n_cols_);
     return seconds_of([&] {
-      for (const Linear& linear : matrices_) {
-        linear.apply(context_, x, scratch_, {y_.data(), n_rows_, false});
+      for (size_t i = 0; i < matrices_.size(); ++i) {
+        matrices_[(i + 1) % matrices_.size()].expect(context_);
+        matrices_[i].apply(context_, x, scratch_, {y_.data(), n_rows_, false});
       }
     });
   }

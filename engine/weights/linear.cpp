@@ -16,6 +16,8 @@ using simd::PanelMatrix;
 constexpr int64_t kDenseTokens = 16;
 // Rows unpacked at a time: 128 rows of 1,536 columns in f32 stay in a level-2 cache.
 constexpr int64_t kDensePanels = 8;
+// Pieces of a thread where tokens are dealt out, and tokens that kernels take together.
+constexpr int64_t kTokenPieces = 4, kTokenTile = 32;
 
 /// Panels that a thread takes at a time: few, to even out threads of unequal speed, but enough of
 /// them to be worth a claim. Many tokens are laid out anew for every piece, and pass over pairs of
@@ -62,6 +64,36 @@ void apply_float(const Context& context, const PackedMatrix& packed, MatrixView<
   context.team->parallel_for_owned(
       packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.rows),
       [&](Range panels, int) { context.kernels->matmul_float(w, panels, x, out); });
+}
+
+/// Some of the tokens.
+simd::Activations tokens_of(const simd::Activations& a, Range tokens) {
+  const int64_t t = tokens.begin, n_blocks = a.n_cols / simd::kBlockCols;
+  return {tokens.size(),          a.n_cols,
+          a.hi + t * a.n_cols,    a.lo ? a.lo + t * a.n_cols : nullptr,
+          a.scale + t * n_blocks, a.sum + t * 2 * n_blocks};
+}
+
+/// Many tokens are dealt out by tokens: every piece of panels would lay them out anew. Others are
+/// by panels, which a thread, or the threads of a memory node, then read alone.
+void multiply(const Context& context, const PackedMatrix& packed, const simd::Activations& x,
+              const MatmulOut& out) {
+  const PanelMatrix& w = packed.view;
+  const int n_threads = context.team->size();
+  const int64_t n_pieces = int64_t{n_threads} * kTokenPieces;
+  if (x.n_tokens < n_pieces * kTokenTile || context.team->plan().n_nodes > 1) {
+    context.team->parallel_for_owned(
+        packed.bounds, panel_grain(w.n_panels(), n_threads, x.n_tokens),
+        [&](Range panels, int) { context.kernels->matmul_quantized(w, panels, x, out); });
+    return;
+  }
+  const int64_t size = round_up(ceil_div(x.n_tokens, n_pieces), kTokenTile);
+  context.team->parallel_for(ceil_div(x.n_tokens, size), 1, [&](Range pieces, int) {
+    const Range tokens{pieces.begin * size, std::min(pieces.end * size, x.n_tokens)};
+    context.kernels->matmul_quantized(
+        w, {0, w.n_panels()}, tokens_of(x, tokens),
+        {out.y + tokens.begin * out.stride, out.stride, out.accumulate});
+  });
 }
 
 }  // namespace
@@ -123,11 +155,7 @@ void Linear::apply(const Context& context, MatrixView<const float> x, Activation
                integers.sum + t * 2 * n_blocks});
         });
       }
-      context.team->parallel_for_owned(
-          part.bounds, panel_grain(w.n_panels(), context.team->size(), x.rows),
-          [&](Range panels, int) {
-            context.kernels->matmul_quantized(w, panels, integers, part_out);
-          });
+      multiply(context, part, integers, part_out);
     }
   }
 }

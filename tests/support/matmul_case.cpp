@@ -148,6 +148,7 @@ std::vector<MatmulCase> matmul_cases(const simd::PanelFormat& format) {
     add(18, n_blocks, 1);
     add(18, n_blocks, 9);
   }
+  for (int64_t n_blocks : {64, 65, 130}) add(34, n_blocks, 33);  // of columns of whole tiles
   add(70, 4, 5, {1, 3});
   add(70, 4, 1, {4, 5});
   add(70, 4, 3, {2, 2});

@@ -68,9 +68,10 @@ class Step {
     std::vector<float> max(kGroup, -std::numeric_limits<float>::infinity()), sum(kGroup, 0.0f);
     std::vector<float> out(q_.size(), 0.0f);
     const std::byte* behind = at + kSplit / simd::kTileTokens * layer_.tile_bytes();
-    const int64_t chunk = simd::kLatentChunk / simd::kTileTokens * layer_.tile_bytes();
+    const int64_t ahead =
+        simd::kLatentAhead * simd::kLatentChunk / simd::kTileTokens * layer_.tile_bytes();
     const std::span<const std::byte> next(
-        behind, size_t(std::min(chunk, cache_.data() + cache_.size() - behind)));
+        behind, size_t(std::min(ahead, cache_.data() + cache_.size() - behind)));
     set_->latent_attend({layer_.k, layer_.v, &run, 1, turned ? &mean : nullptr, next},
                         {q_.data(), begin.data(), end.data(), kGroup, kHeadSize, kHeadSize},
                         {max.data(), sum.data(), out.data()});

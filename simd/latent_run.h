@@ -18,6 +18,9 @@ namespace lowkey::simd {
 
 /// Tokens that the kernels take at a time; runs begin on a multiple of it after the first.
 constexpr int kLatentChunk = 128;
+/// Chunks that they ask memory for ahead of the one in work: one is read in less time than its last
+/// lines take to come.
+constexpr int kLatentAhead = 2;
 /// Chebyshev polynomials that carry the slow pairs over a chunk. Half a chunk may turn a slow pair
 /// by kSlowTurn radians: the first term left out is then below J_8(2) = 2.3e-5.
 constexpr int kSlowPolynomials = 8;
@@ -58,8 +61,8 @@ struct LatentRuns {
   const KvRun* runs = nullptr;
   int n_runs = 0;
   const TurnedMean* mean = nullptr;  // nullptr: keys kept all they had
-  // What will likely be attended to next, a chunk at most: asked for together with the last chunk,
-  // so that whoever comes next need not wait for memory.
+  // What will likely be attended to next, kLatentAhead chunks at most: asked for together with the
+  // last ones, so that whoever comes next need not wait for memory.
   std::span<const std::byte> next = {};
   // What whoever attends will read from memory once all attention is done: asked for all along,
   // since attention leaves memory time to spare.

@@ -105,7 +105,8 @@ class Worker {
     const bool goes_on = !task.with_exact;
     const int head = goes_on ? task.head : task.head + 1;
     if (source.one_head || head >= shape_.n_kv_heads) return {};
-    return source.store->stretch(head, goes_on ? at : cache_.n_sinks(), simd::kLatentChunk);
+    return source.store->stretch(head, goes_on ? at : cache_.n_sinks(),
+                                 simd::kLatentAhead * simd::kLatentChunk);
   }
 
   /// Tokens of one version after another's.

@@ -8,7 +8,7 @@ namespace lowkey::engine {
 namespace {
 
 // Tokens: an even number of tasks for most numbers of threads. The slope between them is the rate.
-constexpr int64_t kShort = 2 * kShortSplit, kLong = 4 * kShortSplit;
+constexpr int64_t kShort = 2 * kShortSplit, kLong = 8 * kShortSplit;
 constexpr int64_t kDeep = 4096;  // tokens of each of the caches that fill kFarBytes
 constexpr int64_t kMostCaches = 200;
 constexpr int kNeighbours = 8;

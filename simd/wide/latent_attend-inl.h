@@ -187,7 +187,6 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   Chunks chunks(tiles, std::max(begin, 0), end);
   Chunk chunk;
   chunks.take(chunk);
-  for (int64_t i = 0; i < chunk.bytes(); i += 64) Stream<1>::ask(chunk.data() + i);
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
   const bool on_tiles = scratch.tiles && queries.n_queries >= kTileQueries;
   start_sums<Ops>(queries.n_queries, tiles.v, on_tiles, scratch.sums);

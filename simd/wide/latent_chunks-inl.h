@@ -25,34 +25,33 @@ struct Chunk {
 /// chunk.
 constexpr int64_t kMostLater = 6 * 1024;
 
-/// The chunks of the runs that overlap tokens [begin, end), in order.
+/// The chunks of the runs that overlap tokens [begin, end), in order. Memory is asked for
+/// kLatentAhead of them ahead, at first at once.
 class Chunks {
  public:
   Chunks(const LatentRuns& tiles, int begin, int end)
       : tiles_(tiles),
-        at_(begin / kTileTokens * kTileTokens),
         end_(end),
-        later_(std::min(int64_t(tiles.later.size()) / ceil_div(end - at_, kChunkTokens),
-                        kMostLater)) {}
+        read_{begin / kTileTokens * kTileTokens},
+        ask_(read_),
+        later_(std::min(int64_t(tiles.later.size()) / ceil_div(end - read_.at, kChunkTokens),
+                        kMostLater)) {
+    for (int i = 0; i < kLatentAhead; ++i) {
+      const std::span<const std::byte> first = ask();
+      for (size_t at = 0; at < first.size(); at += 64) Stream<1>::ask(first.data() + at);
+    }
+  }
 
-  bool done() const { return at_ >= end_; }
+  bool done() const { return read_.at >= end_; }
 
   /// The next one into `chunk`, field by field: copied as a whole, it would have to wait for its
   /// own fields on their way to memory.
   void take(Chunk& chunk) {
-    chunk.n_tokens = here(chunk.keys, chunk.values);
-    chunk.begin = at_;
-    at_ = chunk.end();
+    chunk.begin = read_.at;
+    chunk.n_tokens = pass(read_, chunk.keys, chunk.values);
     Ahead& ahead = chunk.ahead;
-    if (!done()) {
-      Chunk next;
-      here(next.keys, next.values);
-      ahead.next.start(next.data(), next.bytes());
-    } else if (tiles_.next.empty()) {
-      ahead.next.start(chunk.data(), 0);
-    } else {
-      ahead.next.start(tiles_.next.data(), int64_t(tiles_.next.size()));
-    }
+    const std::span<const std::byte> next = ask();
+    ahead.next.start(next.empty() ? chunk.data() : next.data(), int64_t(next.size()));
     if (later_ == 0) {
       ahead.later.start(chunk.data(), 0);
     } else {
@@ -61,24 +60,46 @@ class Chunks {
   }
 
  private:
-  /// The parts from at_ on, of one chunk and one run; returns their tokens.
-  int here(PartRun& keys, PartRun& values) {
-    while (at_ >= first_ + tiles_.runs[run_].n_tokens) first_ += tiles_.runs[run_++].n_tokens;
-    const KvRun& run = tiles_.runs[run_];
-    const int n_tokens = std::min({kChunkTokens, end_ - at_, first_ + run.n_tokens - at_});
-    const int n_tiles = ceil_div(n_tokens, kTileTokens);
-    const int64_t offset = (at_ - first_) / kTileTokens * run.tile_stride;
+  struct Cursor {
+    int at = 0;
+    int run = 0, first = 0;  // the present run, and the token that begins it
+  };
+
+  /// What is to be asked for next: a chunk, or behind the last one a part of what follows it.
+  std::span<const std::byte> ask() {
+    if (ask_.at < end_) {
+      Chunk chunk;
+      pass(ask_, chunk.keys, chunk.values);
+      return {chunk.data(), size_t(chunk.bytes())};
+    }
+    const size_t n = tiles_.next.size(), begin = n * size_t(n_behind_) / kLatentAhead;
+    if (n_behind_ == kLatentAhead) return {};
+    const size_t end = n * size_t(++n_behind_) / kLatentAhead;
+    return tiles_.next.subspan(begin, end - begin);
+  }
+
+  /// The parts at a cursor, of one chunk and one run; returns their tokens and leads it past them.
+  int pass(Cursor& cursor, PartRun& keys, PartRun& values) const {
+    while (cursor.at >= cursor.first + tiles_.runs[cursor.run].n_tokens) {
+      cursor.first += tiles_.runs[cursor.run++].n_tokens;
+    }
+    const KvRun& run = tiles_.runs[cursor.run];
+    const int left = cursor.first + run.n_tokens - cursor.at;
+    const int n_tokens = std::min({kChunkTokens, end_ - cursor.at, left});
+    const int64_t offset = (cursor.at - cursor.first) / kTileTokens * run.tile_stride;
     keys.data = run.k + offset;
     values.data = run.v + offset;
     keys.stride = values.stride = run.tile_stride;
-    keys.n_tiles = values.n_tiles = n_tiles;
+    keys.n_tiles = values.n_tiles = ceil_div(n_tokens, kTileTokens);
+    cursor.at += n_tokens;
     return n_tokens;
   }
 
   const LatentRuns& tiles_;
-  int at_, end_;
-  int run_ = 0, first_ = 0;  // the present run, and the token that begins it
-  int64_t later_;            // bytes of what comes after all chunks, per chunk
+  int end_;
+  Cursor read_, ask_;
+  int64_t later_;     // bytes of what the threads read when attention is done, per chunk
+  int n_behind_ = 0;  // parts asked for of what is likely next
   int n_taken_ = 0;
 };
 

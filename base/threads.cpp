@@ -21,8 +21,6 @@ inline void relax() {
 // idle team leaves the CPU to others: about 50 to 100 microseconds.
 constexpr int kSpins = 2000;
 
-// What a thread fetches of its share: it is to stay in its level-2 cache until it is read.
-constexpr int64_t kFetchBytes = 256 * 1024;
 constexpr int kFetchLines = 4;  // between two looks at whether there is work
 
 }  // namespace

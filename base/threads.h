@@ -26,6 +26,10 @@ namespace lowkey {
 
 class Team {
  public:
+  /// What a thread fetches of its share ahead of its work: it is to stay in its level-2 cache until
+  /// it is read.
+  static constexpr int64_t kFetchBytes = 256 * 1024;
+
   /// `n_threads` threads in all, the caller's included; at least one.
   explicit Team(int n_threads) : Team(plain_threads(n_threads)) {}
   /// Threads where `plan` puts them. The caller's own is pinned too if each has one CPU, until the

@@ -11,10 +11,6 @@ namespace lowkey::engine {
 
 namespace {
 
-/// What a thread asks for ahead: it is to stay in its second-level cache, while latents pass
-/// through that, until it is read.
-constexpr int64_t kLaterBytes = 256 * 1024;
-
 /// What the turned means take of a block's queries; none where means do not turn.
 MatrixView<float> mean_weights(const AttendShape& shape, const AttendBlock& block,
                                AttendPart& part) {
@@ -103,7 +99,7 @@ void list_tasks(const Team& team, const AttendShape& shape, std::span<const Atte
 }
 
 /// Tasks go to the threads in order, as their later work does: each thread's ask for the beginning
-/// of its share.
+/// of its share, which must leave the latents room in the second-level cache.
 void share_out(std::span<const std::byte> later, int n_threads, std::vector<AttendTask>& tasks) {
   if (later.empty()) return;
   const auto part_of = [](int64_t n, int64_t i, int64_t n_parts) {
@@ -112,7 +108,7 @@ void share_out(std::span<const std::byte> later, int n_threads, std::vector<Atte
   for (int thread = 0; thread < n_threads; ++thread) {
     const Range share = part_of(int64_t(later.size()), thread, n_threads);
     const Range own = part_of(int64_t(tasks.size()), thread, n_threads);
-    const int64_t n = std::min(share.size(), kLaterBytes);
+    const int64_t n = std::min(share.size(), Team::kFetchBytes);
     for (int64_t i = 0; i < own.size(); ++i) {
       const Range part = part_of(n, i, own.size());
       tasks[size_t(own.begin + i)].later =

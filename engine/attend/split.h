@@ -1,7 +1,7 @@
 // How the attention of a block is cut into tasks: by KV head, by queries, and, when there are few
 // queries, by cached tokens, so that two threads share one long sequence. The cut depends on the
-// lengths, and from 4,096 tokens on on the memory nodes, never on the thread count: the order of
-// float sums stays the same.
+// lengths, and beyond 4,096 tokens on whether several memory nodes own them, never on the thread
+// count: the order of float sums stays the same.
 #pragma once
 
 #include <algorithm>
@@ -71,14 +71,13 @@ struct AttendPlan {
 /// Cuts n_tokens into the plan's splits.
 inline void cut_tokens(int64_t n_tokens, int n_nodes, AttendPlan& plan) {
   const int64_t owned = n_tokens / kOwnedTokens, n_short = n_tokens / kShortSplit;
-  int64_t n = std::max(owned, std::min(n_short, kFewSplits));
-  if (n_nodes > 1 && n_short >= kFewSplits) {
-    n = owned;
-  } else if (n < kEvenSplits) {
-    n = n > 0 ? round_up(n, 2) : 1;
-    plan.split_tokens = round_up(ceil_div(n_tokens, n), simd::kLatentChunk);
+  if (owned >= kEvenSplits || (n_nodes > 1 && n_short >= kFewSplits)) {
+    plan.n_splits = int(owned);
+    return;
   }
-  plan.n_splits = int(n);
+  const int64_t wanted = round_up(std::max(owned, std::min(n_short, kFewSplits)), 2);
+  plan.n_splits = int(std::max<int64_t>(wanted, 1));
+  plan.split_tokens = round_up(ceil_div(n_tokens, plan.n_splits), simd::kLatentChunk);
 }
 
 /// Of n queries, the first at position `first`, whose cached tokens belong to n_nodes nodes.

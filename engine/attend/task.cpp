@@ -149,11 +149,9 @@ class Worker {
 
   void ask(const AttendTask& task, const KvCache::Source& source, Range tokens) const {
     for (int64_t at = tokens.begin; at < tokens.end;) {
-      const auto piece = source.store->piece(task.head, at, tokens.end);
-      const std::byte* tile = std::min(piece.run.k, piece.run.v);
-      const int64_t n = ceil_div(piece.run.n_tokens, simd::kTileTokens) * piece.run.tile_stride;
-      for (int64_t i = 0; i < n; i += 64) __builtin_prefetch(tile + i, 0, 2);
-      at = piece.end;
+      const auto tiles = source.store->stretch(task.head, at, tokens.end - at);
+      for (size_t i = 0; i < tiles.size(); i += 64) __builtin_prefetch(tiles.data() + i, 0, 2);
+      at = source.store->piece(task.head, at, tokens.end).end;
     }
   }
 

@@ -22,6 +22,11 @@ struct Isa {
   /// a b + c in one rounding; xsimd's fma is two instructions for AVX-512.
   static Float mul_add(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
 
+  /// The lowest byte of each.
+  static void store_bytes(Int x, void* p) {
+    _mm_storeu_si128(static_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
+  }
+
   static Float load_f16(const uint16_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }

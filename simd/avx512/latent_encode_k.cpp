@@ -6,8 +6,7 @@ namespace lowkey::simd::avx512 {
 
 void latent_encode_k(const LatentPlan& plan, MatrixView<const float> z, int first,
                      std::byte* part) {
-  wide::latent_encode<LatentOps>(plan, z, first, part,
-                                 [](int c, int t) { return kLatentGroup * t + c; });
+  wide::latent_encode<LatentOps, LatentSide::kK>(plan, z, first, part);
 }
 
 }  // namespace lowkey::simd::avx512

@@ -6,6 +6,7 @@
 #include <arm_neon.h>
 
 #include <cstdint>
+#include <cstring>
 #include <xsimd/xsimd.hpp>
 
 namespace lowkey::simd::neon {
@@ -21,6 +22,14 @@ struct Isa {
   static Float divide(Float a, Float b) { return vdivq_f32(a, b); }
   /// a b + c in one rounding; xsimd's fma is two instructions for AVX-512.
   static Float mul_add(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
+
+  /// The lowest byte of each.
+  static void store_bytes(Int x, void* p) {
+    const int16x4_t halves = vmovn_s32(x);
+    const int8x8_t bytes = vmovn_s16(vcombine_s16(halves, halves));
+    const int32_t four = vget_lane_s32(vreinterpret_s32_s8(bytes), 0);
+    std::memcpy(p, &four, sizeof four);
+  }
 
   static Float load_f16(const uint16_t* p) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));

@@ -6,8 +6,7 @@ namespace lowkey::simd::neon {
 
 void latent_encode_v(const LatentPlan& plan, MatrixView<const float> z, int first,
                      std::byte* part) {
-  wide::latent_encode<LatentOps>(plan, z, first, part,
-                                 [](int c, int t) { return kTileTokens * c + t; });
+  wide::latent_encode<LatentOps, LatentSide::kV>(plan, z, first, part);
 }
 
 }  // namespace lowkey::simd::neon

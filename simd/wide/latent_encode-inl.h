@@ -30,9 +30,15 @@ struct CoordTable {
   }
 };
 
+/// Where the code of coordinate c (0..3) of token t stands among the 64 of a group.
+template <LatentSide kSide>
+constexpr int code_place(int c, int t) {
+  return kSide == LatentSide::kK ? kLatentGroup * t + c : kTileTokens * c + t;
+}
+
 /// Codes of one token to `codes` [n_padded]; returns the code of its gain.
 template <class Ops>
-uint8_t quantize_latent(const CoordTable& table, const float* z, int n_coords, int32_t* codes) {
+uint8_t quantize_latent(const CoordTable& table, const float* z, int n_coords, uint8_t* codes) {
   using Float = typename Ops::Float;
   constexpr int kLanes = Ops::kLanes;
   alignas(64) float level[kLatentMaxCoords];
@@ -53,36 +59,87 @@ uint8_t quantize_latent(const CoordTable& table, const float* z, int n_coords, i
     Float x = xsimd::floor(Ops::divide(Float::load_aligned(level + i), gain));
     x = xsimd::select(x > -half, x, -half);
     x = xsimd::select(x > half - Float(1.0f), half - Float(1.0f), x);
-    xsimd::to_int(x + half).store_aligned(codes + i);
+    Ops::store_bytes(xsimd::to_int(x + half), codes + i);
   }
   return gain_code;
 }
 
-/// place(c, t): where the code of coordinate c (0..3) of token t stands among the 64 of a group.
-template <class Ops, class Place>
-void latent_encode(const LatentPlan& plan, MatrixView<const float> z, int first, std::byte* part,
-                   Place place) {
+/// Digits of kBits, one in each byte, of the codes of token t's four coordinates: into their plane.
+template <LatentSide kSide, int kBits>
+[[gnu::always_inline]] inline void place_digits(uint32_t digits, int t, uint8_t* plane) {
+  constexpr int kBytes = 8 * kBits;
+  constexpr uint32_t kDigits = 0x01010101u * ((1u << kBits) - 1);
+  digits &= kDigits;
+  if constexpr (kSide == LatentSide::kK) {  // side by side
+    uint8_t* at = plane + kLatentGroup * t % kBytes;
+    const int shift = kBits * (kLatentGroup * t / kBytes);
+    uint32_t word;
+    std::memcpy(&word, at, sizeof word);
+    word = (word & ~(kDigits << shift)) | digits << shift;
+    std::memcpy(at, &word, sizeof word);
+  } else if constexpr (kBits == 4) {  // two in each of two bytes
+    plane[t] = uint8_t(digits | digits >> 12);
+    plane[t + kTileTokens] = uint8_t(digits >> 8 | digits >> 20);
+  } else {  // all in one byte: coordinate c from bit 8 c to bit 2 c
+    const uint32_t four = digits | digits >> 6 | digits >> 12 | digits >> 18;
+    const uint32_t mask = kBits == 2 ? 0xff : 0x55;
+    const int shift = t / kBytes;
+    uint8_t& byte = plane[t % kBytes];
+    byte = uint8_t((byte & ~(mask << shift)) | (four & mask) << shift);
+  }
+}
+
+/// Codes [n_groups][4] of token t into its part; the tile's other tokens keep theirs.
+template <LatentSide kSide>
+void place_token(const LatentPlan& plan, const uint8_t* codes, int t, uint8_t* group) {
+  for (int g = 0; g < plan.n_groups(); ++g, codes += kLatentGroup) {
+    const int width = plan.widths[g];
+    if (width == 8) {
+      for (int c = 0; c < kLatentGroup; ++c) group[code_place<kSide>(c, t)] = codes[c];
+      group += kGroupCodes;
+      continue;
+    }
+    uint32_t four;
+    std::memcpy(&four, codes, sizeof four);
+    const auto plane = [&]<int kBits>() __attribute__((always_inline)) {
+      if ((width & kBits) == 0) return;
+      place_digits<kSide, kBits>(four, t, group);
+      four >>= kBits;
+      group += 8 * kBits;
+    };
+    plane.template operator()<4>();
+    plane.template operator()<2>();
+    plane.template operator()<1>();
+  }
+}
+
+/// Codes [16][kLatentMaxCoords] of a whole tile into its part.
+template <LatentSide kSide>
+void place_tile(const LatentPlan& plan, const uint8_t* codes, uint8_t* group) {
+  for (int g = 0; g < plan.n_groups(); ++g, codes += kLatentGroup) {
+    alignas(64) uint8_t bytes[kGroupCodes];
+    for (int t = 0; t < kTileTokens; ++t) {
+      for (int c = 0; c < kLatentGroup; ++c) {
+        bytes[code_place<kSide>(c, t)] = codes[t * kLatentMaxCoords + c];
+      }
+    }
+    with_width(plan.widths[g], [&]<int kWidth>() { pack_group<kWidth>(bytes, group); });
+    group += latent_group_bytes(plan.widths[g]);
+  }
+}
+
+template <class Ops, LatentSide kSide>
+void latent_encode(const LatentPlan& plan, MatrixView<const float> z, int first, std::byte* part) {
   if (plan.n_coords == 0) return;
   const CoordTable table(plan, Ops::kLanes);
   const int n_tokens = int(z.rows);
-  alignas(64) int32_t codes[kTileTokens][kLatentMaxCoords];
+  auto* groups = reinterpret_cast<uint8_t*>(part) + kTileTokens;
+  alignas(64) uint8_t codes[kTileTokens][kLatentMaxCoords];
   for (int n = 0; n < n_tokens; ++n) {
     part[first + n] = std::byte{quantize_latent<Ops>(table, z.row(n), plan.n_coords, codes[n])};
+    if (n_tokens < kTileTokens) place_token<kSide>(plan, codes[n], first + n, groups);
   }
-  auto* group = reinterpret_cast<uint8_t*>(part) + kTileTokens;
-  for (int g = 0; g < plan.n_groups(); ++g) {
-    with_width(plan.widths[g], [&]<int kWidth>() {
-      alignas(64) uint8_t bytes[kGroupCodes];
-      if (n_tokens < kTileTokens) Ops::store(bytes, Ops::template unpack<kWidth>(group));
-      for (int n = 0; n < n_tokens; ++n) {
-        for (int c = 0; c < kLatentGroup; ++c) {
-          bytes[place(c, first + n)] = uint8_t(codes[n][kLatentGroup * g + c]);
-        }
-      }
-      pack_group<kWidth>(bytes, group);
-    });
-    group += latent_group_bytes(plan.widths[g]);
-  }
+  if (n_tokens == kTileTokens) place_tile<kSide>(plan, codes[0], groups);
 }
 
 }  // namespace

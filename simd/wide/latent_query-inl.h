@@ -69,14 +69,6 @@ struct QueryTable {
   }
 };
 
-/// 32-bit integers as bytes.
-template <class Int>
-[[gnu::always_inline]] inline void store_bytes(Int x, int8_t* out) {
-  alignas(64) int32_t lane[Int::size];
-  x.store_aligned(lane);
-  for (size_t i = 0; i < Int::size; ++i) out[i] = int8_t(lane[i]);
-}
-
 /// Query i of the block from q [n_padded]; what lies behind its coordinates has step 0.
 template <class Ops>
 void prepare_query(const QueryTable& table, const float* q, int i, LatentQueries& out) {
@@ -98,8 +90,8 @@ void prepare_query(const QueryTable& table, const float* q, int i, LatentQueries
     const Int x = xsimd::nearbyint_as_int(Float::load_aligned(weight + c) * inverse);
     const Int upper = (x + Int(64)) >> 7;
     const Int lower = (x - (upper << 7)) & Int::load_aligned(table.fine + c);
-    store_bytes(upper, out.hi[i] + c);
-    store_bytes(lower, out.lo[i] + c);
+    Ops::store_bytes(upper, out.hi[i] + c);
+    Ops::store_bytes(lower, out.lo[i] + c);
     const Int shift = Int::load_aligned(table.shift + c);
     sum += (upper << 7) + lower;
     start_hi += upper * shift;

@@ -23,12 +23,27 @@ constexpr int kScratchFloats = 16 * 1024;
 
 constexpr int clamp_to(int x, int low, int high) { return x < low ? low : x > high ? high : x; }
 
-/// Scores [n_tokens] to weights exp(score - max); tokens outside [begin, end) get none.
+constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
+/// Scores of tokens outside `seen` become nothing; in vectors, as they are read again at once.
+template <class Arch>
+inline void hide(float* s, int n_tokens, Range seen) {
+  using V = Vec<Arch>;
+  if (seen.begin == 0 && seen.end >= n_tokens) return;
+  alignas(64) float lane[kLanes<Arch>];
+  for (int i = 0; i < kLanes<Arch>; ++i) lane[i] = float(i);
+  const V first(static_cast<float>(seen.begin)), end(static_cast<float>(seen.end));
+  V token = V::load_aligned(lane);
+  for (int t = 0; t < n_tokens; t += kLanes<Arch>, token += V(float(kLanes<Arch>))) {
+    const V shown = xsimd::select(token >= first, load<Arch>(s + t), V(kNothing));
+    xsimd::select(token < end, shown, V(kNothing)).store_unaligned(s + t);
+  }
+}
+
+/// Scores [n_tokens] to weights exp(score - max); tokens outside `seen` get none.
 template <class Arch>
 inline void weigh(float* s, int n_tokens, Range seen, float* max, float* sum, float* keep) {
-  constexpr float kNothing = -std::numeric_limits<float>::infinity();
-  for (int64_t t = 0; t < seen.begin; ++t) s[t] = kNothing;
-  for (int64_t t = seen.end; t < n_tokens; ++t) s[t] = kNothing;
+  hide<Arch>(s, n_tokens, seen);
   Vec<Arch> highest(*max);
   for (int t = 0; t < n_tokens; t += kLanes<Arch>) {
     highest = xsimd::max(highest, load<Arch>(s + t));
@@ -141,8 +156,10 @@ inline void attend_run(const KvRun& run, const QueryBlock& queries, const Attend
     const int64_t offset = token / kTileTokens * run.tile_stride, left = seen.end - token;
     const KvRun chunk{run.k + offset, run.v + offset, run.tile_stride,
                       int(left < kChunkTokens ? left : kChunkTokens)};
-    if (direct) {
+    if (direct && left >= 2 * kChunkTokens) {
       attend_chunk<Arch, kType, 4, true>(chunk, int(token), queries, state);
+    } else if (direct) {
+      attend_chunk<Arch, kType, 4, false>(chunk, int(token), queries, state);
     } else {
       const KvRun floats = convert<Arch, kType>(chunk, queries.d_k, queries.d_v, scratch);
       attend_chunk<Arch, KvType::kF32, kManyGroup, false>(floats, int(token), queries, state);

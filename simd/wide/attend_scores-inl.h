@@ -10,8 +10,8 @@ namespace {
 constexpr int kChunkTiles = 4;
 constexpr int kChunkTokens = kChunkTiles * kTileTokens;
 
-/// How one group of kQueries queries walks over tiles. kStream: the tiles come from memory, so ask
-/// for the next chunk while working on this one.
+/// How one group of kQueries queries walks over tiles. kStream: the tiles come from memory and a
+/// whole chunk follows, so ask for it while working on this one.
 template <class ArchT, KvType kTypeV, int kQueriesV, bool kStreamV>
 struct AttendPlan {
   using Arch = ArchT;
@@ -27,7 +27,11 @@ inline void prefetch(const std::byte* at) {
   if constexpr (kStream) __builtin_prefetch(at, 0, 3);
 }
 
-/// The sums of kQueries queries with kVectors vectors of tokens, and where their keys lie.
+/// Sums that must be under way so that none waits for itself.
+constexpr int kLeastSums = 8;
+
+/// The sums of kQueries queries with kVectors vectors of tokens, and where their keys lie. Few of
+/// them are cut into kTurns that take rows in turns.
 template <class Plan, int kVectors>
 struct ScoreSums {
   using Arch = typename Plan::Arch;
@@ -35,13 +39,18 @@ struct ScoreSums {
   using V = Vec<Arch>;
   static constexpr int kW = kLanes<Arch>, kPerTile = kTileTokens / kW, kN = Plan::kQueries;
   static constexpr int kRowBytes = kTileTokens * Codec::kCodeBytes;
+  static constexpr int kTurns = kN * kVectors >= kLeastSums       ? 1
+                                : kN * kVectors >= kLeastSums / 2 ? 2
+                                                                  : 4;
 
-  V sum[kN][kVectors];
+  V sum[kTurns][kN][kVectors];
   int64_t tile_stride;
 
   void clear() {
-    for (int i = 0; i < kN; ++i) {
-      for (int v = 0; v < kVectors; ++v) sum[i][v] = V(0.0f);
+    for (int turn = 0; turn < kTurns; ++turn) {
+      for (int i = 0; i < kN; ++i) {
+        for (int v = 0; v < kVectors; ++v) sum[turn][i][v] = V(0.0f);
+      }
     }
   }
 
@@ -52,13 +61,13 @@ struct ScoreSums {
   }
 
   /// Adds the products with one stored row of keys; q[i * d] belongs to query i.
-  void add_row(const std::byte* row, const float* q, int64_t d) {
+  void add_row(const std::byte* row, const float* q, int64_t d, int turn) {
     for (int half = 0; half < Codec::kPerCode; ++half) {
       for (int v = 0; v < kVectors; ++v) {
         const std::byte* at = row + v / kPerTile * tile_stride;
         const V key = Codec::load(at + v % kPerTile * kW * Codec::kCodeBytes, half);
         for (int i = 0; i < kN; ++i) {
-          sum[i][v] = mul_add<Arch>(V(q[i * d + 16 * half]), key, sum[i][v]);
+          sum[turn][i][v] = mul_add<Arch>(V(q[i * d + 16 * half]), key, sum[turn][i][v]);
         }
       }
     }
@@ -75,7 +84,9 @@ struct ScoreSums {
       for (int i = 0; i < kN; ++i) {
         float* to = out + i * kChunkTokens + v * kW;
         const V before = first ? V(0.0f) : V::load_unaligned(to);
-        mul_add<Arch>(sum[i][v], scale, before).store_unaligned(to);
+        V all = sum[0][i][v];
+        for (int turn = 1; turn < kTurns; ++turn) all += sum[turn][i][v];
+        mul_add<Arch>(all, scale, before).store_unaligned(to);
       }
     }
   }
@@ -95,10 +106,14 @@ inline void score_tiles(const KvRun& chunk, int tile, const float* q, int d, flo
   sums.tile_stride = chunk.tile_stride;
   for (int b = 0; b < n_blocks; ++b) {
     sums.clear();
-    for (int r = 0; r < n_rows; ++r, row += Sums::kRowBytes) {
-      if (r % kRowsPerLine == 0) sums.prefetch_row(row);
-      sums.add_row(row, q + b * kKvBlock + r, d);
+    int r = 0;
+    for (; r + Sums::kTurns <= n_rows; r += Sums::kTurns) {
+      for (int turn = 0; turn < Sums::kTurns; ++turn, row += Sums::kRowBytes) {
+        if ((r + turn) % kRowsPerLine == 0) sums.prefetch_row(row);
+        sums.add_row(row, q + b * kKvBlock + r + turn, d, turn);
+      }
     }
+    for (; r < n_rows; ++r, row += Sums::kRowBytes) sums.add_row(row, q + b * kKvBlock + r, d, 0);
     sums.finish_block(part + b * 2 * kTileTokens, b == 0, out + tile * kTileTokens);
   }
 }

@@ -64,9 +64,9 @@ struct LatentRuns {
   // What will likely be attended to next, kLatentAhead chunks at most: asked for together with the
   // last ones, so that whoever comes next need not wait for memory.
   std::span<const std::byte> next = {};
-  // What whoever attends will read from memory once all attention is done: asked for all along,
-  // since attention leaves memory time to spare.
-  std::span<const std::byte> later = {};
+  // What whoever attends will read from memory when it is done with these runs, in that order:
+  // asked for all along, since attention on them leaves memory time to spare.
+  std::span<const std::span<const std::byte>> later = {};
 };
 
 }  // namespace lowkey::simd

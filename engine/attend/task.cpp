@@ -20,6 +20,7 @@ struct WorkerScratch {
   std::vector<float> q, mean;
   std::vector<KvRun> runs;
   std::vector<int32_t> begin, end;
+  std::vector<std::span<const std::byte>> later;
 };
 
 /// One thread's view of one task: some queries of one KV head, and the state they share.
@@ -37,10 +38,11 @@ class Worker {
         mean_(scratch.mean),
         runs_(scratch.runs),
         begin_(scratch.begin),
-        end_(scratch.end) {}
+        end_(scratch.end),
+        later_(scratch.later) {}
 
   void run(const AttendTask& task, const Queries& queries, AttendState state) {
-    if (task.with_exact) ask_exact(task);
+    list_later(task);
     gather(task, queries.q);
     if (queries.mean_weights.rows > 0) gather_mean(task, queries.mean_weights);
     state_ = state;
@@ -137,21 +139,29 @@ class Worker {
     scan(task, cache_.block(), {own, last}, seen);
   }
 
-  /// Asks for what scan_exact() will read: no other step has left it in a cache.
-  void ask_exact(const AttendTask& task) const {
-    if (task.positions.size() > simd::kTileTokens) return;  // bound by products
+  /// What is read after the latents, and asked for with them: exact tokens, which no other step
+  /// has left in a cache, then the task's part of what comes after all attention.
+  void list_later(const AttendTask& task) {
+    later_.clear();
     const int64_t last = task.positions.end - 1;
-    ask(task, cache_.sinks(layer_), {0, std::min(cache_.n_sinks(), last + 1)});
-    if (cache_.spec().n_window == 0) return;
-    ask(task, cache_.recent(layer_),
-        {cache_.recent_begin(task.positions.begin), std::min(last + 1, cache_.block_begin())});
+    if (task.with_exact && task.positions.size() <= simd::kTileTokens) {  // more: bound by products
+      add_later(task, cache_.sinks(layer_), {0, std::min(cache_.n_sinks(), last + 1)});
+      if (cache_.spec().n_window > 0) {
+        const int64_t end = std::min(last + 1, cache_.block_begin());
+        add_later(task, cache_.recent(layer_), {cache_.recent_begin(task.positions.begin), end});
+      }
+    }
+    if (!task.later.empty()) later_.push_back(task.later);
   }
 
-  void ask(const AttendTask& task, const KvCache::Source& source, Range tokens) const {
+  /// The tiles of some exact tokens, up to the last one's value.
+  void add_later(const AttendTask& task, const KvCache::Source& source, Range tokens) {
+    const int64_t row = simd::kv_row_bytes(source.type, shape_.head_dim);
     for (int64_t at = tokens.begin; at < tokens.end;) {
       const auto tiles = source.store->stretch(task.head, at, tokens.end - at);
-      for (size_t i = 0; i < tiles.size(); i += 64) __builtin_prefetch(tiles.data() + i, 0, 2);
       at = source.store->piece(task.head, at, tokens.end).end;
+      const int64_t unused = round_up(at, simd::kTileTokens) - at;
+      later_.push_back(tiles.first(tiles.size() - size_t(unused * row)));
     }
   }
 
@@ -198,7 +208,7 @@ class Worker {
     simd::LatentRuns tiles{code.k[at].plan(), code.v[at].plan(), runs_.data(), int(runs_.size()),
                            nullptr};
     tiles.next = after(task, source, part.end);
-    tiles.later = task.later;
+    tiles.later = later_;
     simd::TurnedMean mean;
     if (code.phases) {
       const float* weights = mean_.data();
@@ -229,6 +239,7 @@ class Worker {
   std::vector<float>&q_, &mean_;
   std::vector<KvRun>& runs_;
   std::vector<int32_t>&begin_, &end_;
+  std::vector<std::span<const std::byte>>& later_;
 };
 
 }  // namespace

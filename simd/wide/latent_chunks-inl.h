@@ -34,8 +34,8 @@ class Chunks {
         end_(end),
         read_{begin / kTileTokens * kTileTokens},
         ask_(read_),
-        later_(std::min(int64_t(tiles.later.size()) / ceil_div(end - read_.at, kChunkTokens),
-                        kMostLater)) {
+        n_later_(
+            std::min(round_up(ceil_div(bytes_later(), n_chunks()), Stream<1>::kLine), kMostLater)) {
     for (int i = 0; i < kLatentAhead; ++i) {
       const std::span<const std::byte> first = ask();
       for (size_t at = 0; at < first.size(); at += 64) Stream<1>::ask(first.data() + at);
@@ -52,11 +52,8 @@ class Chunks {
     Ahead& ahead = chunk.ahead;
     const std::span<const std::byte> next = ask();
     ahead.next.start(next.empty() ? chunk.data() : next.data(), int64_t(next.size()));
-    if (later_ == 0) {
-      ahead.later.start(chunk.data(), 0);
-    } else {
-      ahead.later.start(tiles_.later.data() + n_taken_++ * later_, later_);
-    }
+    const std::span<const std::byte> later = take_later();
+    ahead.later.start(later.empty() ? chunk.data() : later.data(), int64_t(later.size()));
   }
 
  private:
@@ -76,6 +73,26 @@ class Chunks {
     if (n_behind_ == kLatentAhead) return {};
     const size_t end = n * size_t(++n_behind_) / kLatentAhead;
     return tiles_.next.subspan(begin, end - begin);
+  }
+
+  int64_t n_chunks() const { return ceil_div(end_ - read_.at, kChunkTokens); }
+  int64_t bytes_later() const {
+    int64_t n = 0;
+    for (const std::span<const std::byte>& part : tiles_.later) n += int64_t(part.size());
+    return n;
+  }
+
+  /// A chunk's part of what is read later: of one stretch of it, if only its rest.
+  std::span<const std::byte> take_later() {
+    const auto& later = tiles_.later;
+    while (part_ < later.size() && n_taken_ >= int64_t(later[part_].size())) {
+      ++part_;
+      n_taken_ = 0;
+    }
+    if (part_ == later.size()) return {};
+    const int64_t n = std::min(n_later_, int64_t(later[part_].size()) - n_taken_);
+    n_taken_ += n;
+    return later[part_].subspan(size_t(n_taken_ - n), size_t(n));
   }
 
   /// The parts at a cursor, of one chunk and one run; returns their tokens and leads it past them.
@@ -98,9 +115,10 @@ class Chunks {
   const LatentRuns& tiles_;
   int end_;
   Cursor read_, ask_;
-  int64_t later_;     // bytes of what the threads read when attention is done, per chunk
-  int n_behind_ = 0;  // parts asked for of what is likely next
-  int n_taken_ = 0;
+  int n_behind_ = 0;     // parts asked for of what is likely next
+  int64_t n_later_;      // bytes per chunk of what is read later
+  size_t part_ = 0;      // of tiles_.later, and of this one
+  int64_t n_taken_ = 0;  // bytes that were asked for
 };
 
 }  // namespace

@@ -239,13 +239,13 @@ TEST(LatentAttend, RunsAreOneSequence) {
     const LatentRunCase run(k.plan(), v.plan(), 700, 3);
     const Block start = random_block(5, 700, 28, 48, 4);
     std::vector<simd::KvRun> parts;
-    for (int begin : {0, 128, 512}) {
+    for (const auto& [begin, n] : {std::pair(0, 128), {128, 384}, {512, 188}}) {
       const int64_t offset = begin / simd::kTileTokens * run.run().tile_stride;
-      const int n = begin == 0 ? 128 : begin == 128 ? 384 : 188;
       parts.push_back({run.run().k + offset, run.run().v + offset, run.run().tile_stride, n});
     }
-    simd::LatentRuns cut{k.plan(), v.plan(), parts.data(), 3, nullptr};
-    cut.next = cut.later = std::as_bytes(std::span(start.q));  // hints change nothing
+    const auto hint = std::as_bytes(std::span(start.q));  // hints change nothing
+    const std::span<const std::byte> later[] = {hint.first(20), {}, hint};
+    const simd::LatentRuns cut{k.plan(), v.plan(), parts.data(), 3, nullptr, hint, later};
     return same_bits(attended(set, cut, start), attended(set, run.runs(k.plan(), v.plan()), start));
   });
 }

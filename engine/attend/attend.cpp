@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "engine/attend/enter.h"
 #include "engine/attend/merge.h"
 #include "engine/attend/side_by_side.h"
 #include "engine/attend/task.h"
@@ -10,55 +11,6 @@
 namespace lowkey::engine {
 
 namespace {
-
-/// What the turned means take of a block's queries; none where means do not turn.
-MatrixView<float> mean_weights(const AttendShape& shape, const AttendBlock& block,
-                               AttendPart& part) {
-  const LatentSpace* latents = block.cache->latent_space();
-  if (!latents || !latents->mean_turns()) return {};
-  const int64_t cols = int64_t{shape.n_heads} * latents->n_weights();
-  part.mean_weights.resize(size_t(block.q.rows * cols));
-  return matrix(part.mean_weights.data(), block.q.rows, cols);
-}
-
-/// A single row's keys, values and queries into the cache's space, and into the cache: threads meet
-/// once for all of it.
-void enter_row(const Context& context, const AttendShape& shape, const AttendBlock& block,
-               MatrixView<float> weights, int n_sides) {
-  KvCache& cache = *block.cache;
-  const LatentSpace& latents = *cache.latent_space();
-  const int group = shape.group(), d = shape.head_dim, n_weights = latents.n_weights();
-  context.team->parallel_for(n_sides + shape.n_kv_heads, 1, [&](Range pieces, int) {
-    for (int p = int(pieces.begin); p < int(pieces.end); ++p) {
-      if (p < n_sides) {
-        cache.write_side(context, block.layer, *block.rope, block.rows, p);
-        continue;
-      }
-      const int head = p - n_sides, first = head * group;
-      MatrixView<float> own;
-      if (weights.rows > 0) own = matrix(weights.row(0) + first * n_weights, group, n_weights);
-      latents.query_head(context, block.layer, head, matrix(block.q.row(0) + first * d, group, d),
-                         own);
-    }
-  });
-  cache.written(context, block.layer, block.rows);
-}
-
-/// The rows into the cache, and the queries into its space, where attention takes place.
-void enter(const Context& context, const AttendShape& shape, const AttendBlock& block,
-           AttendPart& part) {
-  KvCache& cache = *block.cache;
-  const MatrixView<float> weights = mean_weights(shape, block, part);
-  if (const int n = cache.n_sides(block.rows.k.rows); n > 0) {
-    return enter_row(context, shape, block, weights, n);
-  }
-  if (block.rows.k.rows > 0) cache.write(context, block.layer, *block.rope, block.rows);
-  if (cache.latent_space()) {
-    cache.latent_space()->queries(context, block.layer, block.q, weights);
-  } else if (cache.space()) {
-    cache.space()->queries(context, block.layer, block.q);
-  }
-}
 
 Queries queries_of(const AttendShape& shape, const AttendBlock& block, const AttendPart& part) {
   const MatrixView<float>& q = block.q;
@@ -149,12 +101,7 @@ void attend(const Context& context, const AttendShape& shape, std::span<const At
             AttendScratch& scratch, std::span<const std::byte> later) {
   list_tasks(*context.team, shape, blocks, scratch);
   share_out(later, context.team->size(), scratch.tasks);
-  const auto rows = [&](size_t b) { return blocks[b].q.rows; };
-  const auto enters = [](const AttendBlock& b) { return b.cache->space() || b.rows.k.rows > 0; };
-  if (std::any_of(blocks.begin(), blocks.end(), enters)) {
-    side_by_side(context, blocks.size(), rows,
-                 [&](const Context& c, size_t b) { enter(c, shape, blocks[b], scratch.parts[b]); });
-  }
+  enter(context, shape, blocks, scratch);
   context.team->parallel_for_owned(scratch.bounds, 1, [&](Range tasks, int) {
     for (int64_t i = tasks.begin; i < tasks.end; ++i) {
       const AttendTask& task = scratch.tasks[size_t(i)];
@@ -163,6 +110,7 @@ void attend(const Context& context, const AttendShape& shape, std::span<const At
   });
   const auto many = [](const AttendBlock& b) { return b.cache->space() && b.out.rows > 1; };
   if (std::none_of(blocks.begin(), blocks.end(), many)) return;
+  const auto rows = [&](size_t b) { return blocks[b].q.rows; };
   side_by_side(context, blocks.size(), rows, [&](const Context& c, size_t b) {
     const AttendBlock& block = blocks[b];
     if (many(block)) block.cache->space()->outputs(c, block.layer, block.out);

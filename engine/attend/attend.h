@@ -32,11 +32,13 @@ struct AttendPart {
 /// Memory that attention reuses.
 struct AttendScratch {
   std::vector<AttendBlock> blocks;
-  std::vector<AttendPart> parts;  // of the blocks
-  std::vector<AttendTask> tasks;  // of all blocks, those of a memory node side by side
-  std::vector<int64_t> bounds;    // of the nodes in them
-  std::vector<float> partials;    // of all tasks: max, sum, out
-  std::vector<int> left;          // of every group of tasks: those not done
+  std::vector<AttendPart> parts;     // of the blocks
+  std::vector<AttendTask> tasks;     // of all blocks, those of a memory node side by side
+  std::vector<int64_t> bounds;       // of the nodes in them
+  std::vector<float> partials;       // of all tasks: max, sum, out
+  std::vector<int> left;             // of every group of tasks: those not done
+  std::vector<int> single, several;  // blocks whose rows enter the cache piece by piece, or whole
+  std::vector<int> sides_left;       // of every single row: those that have not entered
 };
 
 /// out = softmax(q K^T / sqrt(head_dim)) V: row i of q stands at position cache.n_tokens() + i and

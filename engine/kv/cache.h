@@ -43,11 +43,12 @@ class KvCache {
   using KeysValues = LatentSpace::Rows;
   /// Codes the block's rows of one layer; they are carried into the cache's space in place.
   void write(const Context& context, int layer, const RopeTable& rope, const KeysValues& rows);
-  /// The same of a single row in n_sides() parts that any threads take, then written(): a side of a
-  /// head goes all the way, so that threads meet once. 0: by write() alone.
+  /// The same of a single row in n_sides() parts (0: by write() alone) that any threads take, then
+  /// written(). ask_row(): asks memory for what both sides of a head will write.
   int n_sides(int64_t n_rows) const;
   void write_side(const Context& context, int layer, const RopeTable& rope, const KeysValues& row,
                   int side);
+  void ask_row(int layer, int head) const;
   void written(const Context& context, int layer, const KeysValues& row);
   /// Of a lazy cache: whether the next n tokens no longer fit in its bytes as exact ones.
   bool overflows(int n) const;

@@ -79,6 +79,20 @@ void KvCache::write_side(const Context& context, int layer, const RopeTable& rop
                piece);
 }
 
+void KvCache::ask_row(int layer, int head) const {
+  const Layer& stores = layers_[size_t(layer)];
+  const auto ask = [](std::span<const std::byte> bytes) {
+    for (size_t i = 0; i < bytes.size(); i += 64) __builtin_prefetch(bytes.data() + i, 1);
+  };
+  ask(stores.coded.stretch(head, n_tokens_, 1));
+  if (spec_.n_window == 0) return;
+  // A key goes to every line of its part, a value to a row of it.
+  const std::span<const std::byte> tile = stores.recent.stretch(head, n_tokens_, 1);
+  const auto row = size_t(simd::kv_row_bytes(exact_type_, head_dim_)), k = kTileTokens * row;
+  ask(tile.first(k));
+  ask(tile.subspan(k + size_t(n_tokens_ % kTileTokens) * row, row));
+}
+
 void KvCache::written(const Context& context, int layer, const KeysValues& row) {
   if (!layers_[size_t(layer)].outliers.enabled()) return;
   keep_outliers(context, layer, {row.k, row.v, n_tokens_, {0, 1}});

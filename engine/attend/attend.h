@@ -38,7 +38,6 @@ struct AttendScratch {
   std::vector<float> partials;       // of all tasks: max, sum, out
   std::vector<int> left;             // of every group of tasks: those not done
   std::vector<int> single, several;  // blocks whose rows enter the cache piece by piece, or whole
-  std::vector<int> sides_left;       // of every single row: those that have not entered
 };
 
 /// out = softmax(q K^T / sqrt(head_dim)) V: row i of q stands at position cache.n_tokens() + i and

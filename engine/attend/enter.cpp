@@ -1,8 +1,5 @@
 #include "engine/attend/enter.h"
 
-#include <algorithm>
-#include <atomic>
-
 #include "engine/attend/side_by_side.h"
 
 namespace lowkey::engine {
@@ -42,7 +39,6 @@ class SingleRows {
              AttendScratch& scratch)
       : context_(context), shape_(shape), blocks_(blocks), scratch_(scratch) {
     alone_.team = &caller_alone();
-    scratch.sides_left.assign(scratch.single.size(), n_sides_);
   }
 
   void enter() {
@@ -56,7 +52,7 @@ class SingleRows {
       context_.team->parallel_for(n_pieces * n, 1, [&](Range items, int) {
         for (int64_t i = items.begin; i < items.end; ++i) enter_piece(i % n, int(i / n));
       });
-      return;
+      return written({0, n});
     }
     context_.team->parallel_for(n, ceil_div(n, n_threads), [&](Range own, int) {
       for (int piece = 0; piece < n_pieces; ++piece) {
@@ -65,6 +61,7 @@ class SingleRows {
           enter_piece(row, piece);
         }
       }
+      written(own);
     });
   }
 
@@ -83,9 +80,13 @@ class SingleRows {
     const AttendBlock& block = block_of(row);
     if (piece >= n_sides_) return enter_queries(row, piece - n_sides_);
     block.cache->write_side(alone_, block.layer, *block.rope, block.rows, piece);
-    std::atomic_ref<int> left(scratch_.sides_left[size_t(row)]);
-    if (left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-    block.cache->written(alone_, block.layer, block.rows);
+  }
+
+  void written(Range rows) const {
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      const AttendBlock& block = block_of(row);
+      block.cache->written(alone_, block.layer, block.rows);
+    }
   }
 
   void enter_queries(int64_t row, int head) {

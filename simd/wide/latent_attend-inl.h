@@ -185,6 +185,7 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   }
   if (begin >= end) return;
   Chunks chunks(tiles, std::max(begin, 0), end);
+  LaterParts later(tiles.later, chunks.n_left());
   Chunk chunk;
   chunks.take(chunk);
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
@@ -195,6 +196,7 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
     scratch.mean.template prepare<Ops>(*tiles.mean, {first_query, first_query + queries.n_queries});
   }
   for (;; chunks.take(chunk)) {
+    later.take(chunk.ahead);
     chunk.start =
         start_scores<Ops>(tiles.mean, scratch.mean, queries.n_queries, chunk.begin, scratch.score);
     if (tiles.mean && !chunks.done()) prefetch_phases(*tiles.mean, chunk.end());

@@ -25,17 +25,45 @@ struct Chunk {
 /// chunk.
 constexpr int64_t kMostLater = 6 * 1024;
 
+/// What is read after the chunks, in parts that they ask for. Apart from Chunks, whose fields the
+/// loop over chunks keeps in registers.
+class LaterParts {
+ public:
+  LaterParts(std::span<const std::span<const std::byte>> all, int64_t n_chunks) : all_(all) {
+    int64_t bytes = 0;
+    for (const std::span<const std::byte>& stretch : all) bytes += int64_t(stretch.size());
+    each_ = std::min(round_up(ceil_div(bytes, n_chunks), Stream<1>::kLine), kMostLater);
+  }
+
+  /// The next chunk's: of one stretch, if only its rest.
+  void take(Ahead& ahead) {
+    if (each_ > 0) take_some(ahead);
+  }
+
+ private:
+  [[gnu::noinline]] void take_some(Ahead& ahead) {
+    while (at_ < all_.size() && n_taken_ >= int64_t(all_[at_].size())) {
+      ++at_;
+      n_taken_ = 0;
+    }
+    if (at_ == all_.size()) return;
+    const int64_t n = std::min(each_, int64_t(all_[at_].size()) - n_taken_);
+    ahead.later.start(all_[at_].data() + n_taken_, n);
+    n_taken_ += n;
+  }
+
+  std::span<const std::span<const std::byte>> all_;
+  int64_t each_ = 0;     // bytes
+  size_t at_ = 0;        // stretch
+  int64_t n_taken_ = 0;  // bytes of it
+};
+
 /// The chunks of the runs that overlap tokens [begin, end), in order. Memory is asked for
 /// kLatentAhead of them ahead, at first at once.
 class Chunks {
  public:
   Chunks(const LatentRuns& tiles, int begin, int end)
-      : tiles_(tiles),
-        end_(end),
-        read_{begin / kTileTokens * kTileTokens},
-        ask_(read_),
-        n_later_(
-            std::min(round_up(ceil_div(bytes_later(), n_chunks()), Stream<1>::kLine), kMostLater)) {
+      : tiles_(tiles), end_(end), read_{begin / kTileTokens * kTileTokens}, ask_(read_) {
     for (int i = 0; i < kLatentAhead; ++i) {
       const std::span<const std::byte> first = ask();
       for (size_t at = 0; at < first.size(); at += 64) Stream<1>::ask(first.data() + at);
@@ -43,6 +71,8 @@ class Chunks {
   }
 
   bool done() const { return read_.at >= end_; }
+  /// Those to come.
+  int64_t n_left() const { return ceil_div(end_ - read_.at, kChunkTokens); }
 
   /// The next one into `chunk`, field by field: copied as a whole, it would have to wait for its
   /// own fields on their way to memory.
@@ -52,8 +82,7 @@ class Chunks {
     Ahead& ahead = chunk.ahead;
     const std::span<const std::byte> next = ask();
     ahead.next.start(next.empty() ? chunk.data() : next.data(), int64_t(next.size()));
-    const std::span<const std::byte> later = take_later();
-    ahead.later.start(later.empty() ? chunk.data() : later.data(), int64_t(later.size()));
+    ahead.later.start(chunk.data(), 0);
   }
 
  private:
@@ -73,26 +102,6 @@ class Chunks {
     if (n_behind_ == kLatentAhead) return {};
     const size_t end = n * size_t(++n_behind_) / kLatentAhead;
     return tiles_.next.subspan(begin, end - begin);
-  }
-
-  int64_t n_chunks() const { return ceil_div(end_ - read_.at, kChunkTokens); }
-  int64_t bytes_later() const {
-    int64_t n = 0;
-    for (const std::span<const std::byte>& part : tiles_.later) n += int64_t(part.size());
-    return n;
-  }
-
-  /// A chunk's part of what is read later: of one stretch of it, if only its rest.
-  std::span<const std::byte> take_later() {
-    const auto& later = tiles_.later;
-    while (part_ < later.size() && n_taken_ >= int64_t(later[part_].size())) {
-      ++part_;
-      n_taken_ = 0;
-    }
-    if (part_ == later.size()) return {};
-    const int64_t n = std::min(n_later_, int64_t(later[part_].size()) - n_taken_);
-    n_taken_ += n;
-    return later[part_].subspan(size_t(n_taken_ - n), size_t(n));
   }
 
   /// The parts at a cursor, of one chunk and one run; returns their tokens and leads it past them.
@@ -115,10 +124,7 @@ class Chunks {
   const LatentRuns& tiles_;
   int end_;
   Cursor read_, ask_;
-  int n_behind_ = 0;     // parts asked for of what is likely next
-  int64_t n_later_;      // bytes per chunk of what is read later
-  size_t part_ = 0;      // of tiles_.later, and of this one
-  int64_t n_taken_ = 0;  // bytes that were asked for
+  int n_behind_ = 0;  // parts asked for of what is likely next
 };
 
 }  // namespace

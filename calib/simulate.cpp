@@ -92,7 +92,8 @@ class Simulator {
                                  {part.data, part.rows, d, part.stride}, latents);
         for (int64_t i = 0; i < latents.rows; ++i) round_latent(head, latents.row(i));
         kernels().latent_project(projections[h].out.encoder(), {z.data(), rows.size(), d, d}, part);
-        for (int64_t i = 0; own_mean && i < part.rows; ++i) kernels().add(part.row(i), mean, d);
+        for (int64_t i = 0; own_mean && i < part.rows; ++i)
+          kernels().axpby(1, mean, 1, part.row(i), d);
         column += d;
       }
     });
@@ -125,7 +126,7 @@ class Simulator {
         kernels().rope(row.data(), c.n_kv_heads, c.head_dim, rope_.row(first + i), c.rope.n_rot,
                        c.rope.neighbours);
       }
-      kernels().add(k.row(i), row.data(), int64_t(row.size()));
+      kernels().axpby(1, row.data(), 1, k.row(i), int64_t(row.size()));
     }
   }
 

@@ -50,8 +50,8 @@ struct KernelSet {
                bool neighbours);
   /// out = silu(gate) * up.
   void (*swiglu)(const float* gate, const float* up, int64_t n, float* out);
-  /// x += y.
-  void (*add)(float* x, const float* y, int64_t n);
+  /// y = a x + b y; y is not read if b is 0. x may be y.
+  void (*axpby)(float a, const float* x, float b, float* y, int64_t n);
   float (*dot)(const float* x, const float* y, int64_t n);
   /// In place; n >= 1; returns log(sum(exp(x))) of the input.
   float (*softmax)(float* x, int64_t n);
@@ -94,7 +94,7 @@ struct KernelSet {
   F(rms_norm)             \
   F(rope)                 \
   F(swiglu)               \
-  F(add)                  \
+  F(axpby)                \
   F(dot)                  \
   F(softmax)              \
   F(hadamard)             \

@@ -72,7 +72,7 @@ void share_out(std::span<const std::byte> later, int n_threads, std::vector<Atte
 /// Joins the splits of a group, and leads a single row out of the cache's space.
 void finish_group(const Context& context, const AttendShape& shape, const AttendBlock& block,
                   const AttendPlan& plan, const AttendTask& task, float* partials) {
-  merge_splits(shape, plan, task, partials, block.out);
+  merge_splits(context, shape, plan, task, partials, block.out);
   const KvSpace* space = block.cache->space();
   if (!space || block.out.rows > 1) return;
   const int d = shape.head_dim, group = shape.group();

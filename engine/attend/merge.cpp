@@ -18,25 +18,21 @@ void clear_state(const AttendState& state, int n_queries, int d) {
   std::fill_n(state.out, n_queries * d, 0.0f);
 }
 
-void merge_splits(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
-                  float* partials, MatrixView<float> out) {
+void merge_splits(const Context& context, const AttendShape& shape, const AttendPlan& plan,
+                  const AttendTask& task, float* partials, MatrixView<float> out) {
   const int d = shape.head_dim, group = shape.group(), n = int(task.positions.size()) * group;
+  const auto part = [&](int s) { return state_of(partials + s * plan.partial_floats, n); };
   for (int i = 0; i < n; ++i) {
-    float top = -std::numeric_limits<float>::infinity();
-    for (int s = 0; s < plan.n_splits; ++s) {
-      top = std::max(top, state_of(partials + s * plan.partial_floats, n).max[i]);
-    }
+    float top = -std::numeric_limits<float>::infinity(), sum = 0.0f;
+    for (int s = 0; s < plan.n_splits; ++s) top = std::max(top, part(s).max[i]);
     float* row = out.row(task.positions.begin - plan.first + i / group) +
                  (task.head * group + i % group) * d;
-    std::fill_n(row, d, 0.0f);
-    float sum = 0.0f;
     for (int s = 0; s < plan.n_splits; ++s) {
-      const AttendState part = state_of(partials + s * plan.partial_floats, n);
-      const float weight = std::exp(part.max[i] - top);
-      sum += weight * part.sum[i];
-      for (int c = 0; c < d; ++c) row[c] += weight * part.out[i * d + c];
+      const float weight = std::exp(part(s).max[i] - top);
+      sum += weight * part(s).sum[i];
+      context.kernels->axpby(weight, part(s).out + i * d, s == 0 ? 0.0f : 1.0f, row, d);
     }
-    for (int c = 0; c < d; ++c) row[c] /= sum;
+    context.kernels->axpby(1 / sum, row, 0, row, d);
   }
 }
 

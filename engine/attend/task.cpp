@@ -61,7 +61,7 @@ class Worker {
     q_.resize(size_t(task.positions.size() * width));
     for (int64_t i = 0; i < task.positions.size(); ++i) {
       const float* row = q.row(task.positions.begin - cache_.n_tokens() + i) + task.head * width;
-      for (int c = 0; c < width; ++c) q_[size_t(i * width + c)] = row[c] * scale;
+      context_.kernels->axpby(scale, row, 0, q_.data() + i * width, width);
     }
   }
 
@@ -74,7 +74,7 @@ class Worker {
     for (int i = 0; i < n; ++i) {
       const float* row = weights.row(task.positions.begin - cache_.n_tokens() + i / group) +
                          (task.head * group + i % group) * n_weights;
-      for (int c = 0; c < n_rot; ++c) mean_[size_t(i * n_rot + c)] = row[c] * scale;
+      context_.kernels->axpby(scale, row, 0, mean_.data() + i * n_rot, n_rot);
       mean_[size_t(n * n_rot + i)] = row[n_rot] * scale;
     }
   }

@@ -81,7 +81,9 @@ void Decoder::prepare_heads(int index, Step& s) const {
   s.context.team->parallel_for(s.q.rows, kRowGrain, [&](Range rows, int) {
     for (int64_t i = rows.begin; i < rows.end; ++i) {
       float *q = s.q.row(i), *k = s.k.row(i);
-      if (!w.qkv_bias.empty()) kernels.add(q, w.qkv_bias.data(), int64_t(w.qkv_bias.size()));
+      if (!w.qkv_bias.empty()) {
+        kernels.axpby(1, w.qkv_bias.data(), 1, q, int64_t(w.qkv_bias.size()));
+      }
       for (int h = 0; h < config_.n_heads && !w.q_norm.empty(); ++h) {
         kernels.rms_norm(q + h * d, w.q_norm.data(), d, config_.norm_eps, q + h * d);
       }

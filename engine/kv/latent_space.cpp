@@ -187,7 +187,7 @@ void LatentSpace::output_head(const Context& context, int layer, int head,
   const size_t side = code_->index(layer, head);
   project_in_place(context, code_->matrices->of(LatentWay::kOutputs, side), o);
   const std::vector<float>& mean = code_->v[side].mean;
-  for (int64_t i = 0; i < o.rows; ++i) context.kernels->add(o.row(i), mean.data(), o.cols);
+  for (int64_t i = 0; i < o.rows; ++i) context.kernels->axpby(1, mean.data(), 1, o.row(i), o.cols);
 }
 
 void LatentSpace::mean_weights(size_t side, MatrixView<float> q, MatrixView<float> weights) const {

@@ -1,9 +1,0 @@
-#include "simd/avx512/lanes.h"
-#include "simd/avx512/ops.h"
-#include "simd/wide/add-inl.h"
-
-namespace lowkey::simd::avx512 {
-
-void add(float* x, const float* y, int64_t n) { wide::add<Arch>(x, y, n); }
-
-}  // namespace lowkey::simd::avx512

@@ -55,12 +55,16 @@ Result<Decoder::Step> Decoder::begin(const Context& context, RopeTable& rope,
               rope,
               scratch,
               nullptr,
+              scratch.positions,
+              scratch.activations.rows(),
               matrix(scratch.x.data(), n, config_.n_embd),
               matrix(scratch.normed.data(), n, config_.n_embd),
               {qkv, n, n_q, width},
               {qkv + n_q, n, n_kv, width},
               {qkv + n_q + n_kv, n, n_kv, width},
-              matrix(scratch.attended.data(), n, n_q)};
+              matrix(scratch.attended.data(), n, n_q),
+              matrix(scratch.gate_up.data(), n, int64_t{2} * config_.n_ff),
+              matrix(scratch.ffn.data(), n, int64_t{config_.n_ff})};
 }
 
 MatrixView<const float> Decoder::finish(int first_layer, Step& step) const {
@@ -123,7 +127,7 @@ void Decoder::embed(const Entry& entry, Range rows, Step& step) const {
 
 void Decoder::logits(const Context& context, MatrixView<const float> hidden, BlockScratch& scratch,
                      float* out) const {
-  weights_.head().apply(context, hidden, scratch.activations, {out, config_.n_vocab, false});
+  weights_.head().apply(context, hidden, scratch.activations.rows(), {out, config_.n_vocab, false});
 }
 
 }  // namespace lowkey::engine

@@ -4,6 +4,7 @@
 #include <functional>
 #include <span>
 
+#include "base/function_ref.h"
 #include "engine/attend/attend.h"
 #include "engine/context.h"
 #include "engine/decoder/rope_table.h"
@@ -89,11 +90,15 @@ class Decoder {
   MatrixView<const float> finish(int first_layer, Step& step) const;
   void embed(const Entry& entry, Range rows, Step& step) const;
   void layer(int index, Step& step) const;
-  void attention(int index, Step& step) const;
+  void project(int index, Step& step) const;
   void attend_all(int index, Step& step) const;
+  void output(int index, Step& step) const;
   const Linear& after(int index) const;
   void feed_forward(int index, Step& step) const;
   void prepare_heads(int index, Step& step) const;
+  /// work(rows) for all rows at once, with the threads inside; or, where there are many, for
+  /// pieces of them, each on one thread, whose rows stay in its cache on their way.
+  void by_rows(int index, Step& step, FunctionRef<void(Step& rows)> work) const;
 
   const models::ModelConfig& config_;
   const DecoderWeights& weights_;

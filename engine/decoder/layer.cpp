@@ -28,20 +28,27 @@ void norm_rows(const Context& context, MatrixView<const float> x, const std::vec
 }  // namespace
 
 void Decoder::layer(int index, Step& step) const {
-  attention(index, step);
-  feed_forward(index, step);
+  by_rows(index, step, [&](Step& rows) { project(index, rows); });
+  attend_all(index, step);
+  by_rows(index, step, [&](Step& rows) {
+    output(index, rows);
+    feed_forward(index, rows);
+  });
 }
 
-void Decoder::attention(int index, Step& s) const {
+/// Queries, keys and values.
+void Decoder::project(int index, Step& s) const {
   const LayerWeights& w = weights_.layers[size_t(index)];
-  BlockScratch& scratch = s.scratch;
   norm_rows(s.context, read(s.x), w.attn_norm, config_.norm_eps, s.normed);
   w.o.expect(s.context);
-  w.qkv.apply(s.context, read(s.normed), scratch.activations, {s.q.data, s.q.stride, false});
+  w.qkv.apply(s.context, read(s.normed), s.copies, {s.q.data, s.q.stride, false});
   prepare_heads(index, s);
-  attend_all(index, s);
+}
+
+void Decoder::output(int index, Step& s) const {
+  const LayerWeights& w = weights_.layers[size_t(index)];
   w.gate_up.expect(s.context);
-  w.o.apply(s.context, read(s.attended), scratch.activations, {s.x.data, s.x.stride, true});
+  w.o.apply(s.context, read(s.attended), s.copies, {s.x.data, s.x.stride, true});
 }
 
 /// The rows of every sequence enter its cache and see everything in it.
@@ -72,7 +79,6 @@ void Decoder::prepare_heads(int index, Step& s) const {
   const LayerWeights& w = weights_.layers[size_t(index)];
   const simd::KernelSet& kernels = *s.context.kernels;
   const int64_t d = config_.head_dim;
-  const std::vector<int64_t>& positions = s.scratch.positions;
   MatrixView<float> raw_q = s.q, raw_k = s.k;
   if (s.observer) {
     raw_q = {s.scratch.raw.data(), s.q.rows, s.q.cols, s.q.cols + s.k.cols};
@@ -94,13 +100,13 @@ void Decoder::prepare_heads(int index, Step& s) const {
         std::memcpy(raw_q.row(i), q, size_t(s.q.cols) * sizeof(float));
         std::memcpy(raw_k.row(i), k, size_t(s.k.cols) * sizeof(float));
       }
-      const float* turn = s.rope.row(positions[size_t(i)]);
+      const float* turn = s.rope.row(s.positions[size_t(i)]);
       kernels.rope(q, config_.n_heads, d, turn, config_.rope.n_rot, config_.rope.neighbours);
       kernels.rope(k, config_.n_kv_heads, d, turn, config_.rope.n_rot, config_.rope.neighbours);
     }
   });
   if (s.observer) {
-    (*s.observer)({index, positions.front(), read(s.x), read(s.normed), read(raw_q), read(raw_k),
+    (*s.observer)({index, s.positions.front(), read(s.x), read(s.normed), read(raw_q), read(raw_k),
                    read(s.v), read(s.q), read(s.k)});
   }
 }
@@ -112,20 +118,18 @@ const Linear& Decoder::after(int index) const {
 
 void Decoder::feed_forward(int index, Step& s) const {
   const LayerWeights& w = weights_.layers[size_t(index)];
-  const int64_t n = s.x.rows, n_ff = config_.n_ff;
-  BlockScratch& scratch = s.scratch;
+  const int64_t n_ff = config_.n_ff;
   norm_rows(s.context, read(s.x), w.ffn_norm, config_.norm_eps, s.normed);
-  const auto gate_up = matrix(scratch.gate_up.data(), n, 2 * n_ff);
   w.down.expect(s.context);
-  w.gate_up.apply(s.context, read(s.normed), scratch.activations, {gate_up.data, 2 * n_ff, false});
-  const auto hidden = matrix(scratch.ffn.data(), n, n_ff);
-  s.context.team->parallel_for(n, kRowGrain, [&](Range rows, int) {
+  w.gate_up.apply(s.context, read(s.normed), s.copies, {s.gate_up.data, s.gate_up.stride, false});
+  s.context.team->parallel_for(s.x.rows, kRowGrain, [&](Range rows, int) {
     for (int64_t i = rows.begin; i < rows.end; ++i) {
-      s.context.kernels->swiglu(gate_up.row(i), gate_up.row(i) + n_ff, n_ff, hidden.row(i));
+      const float* gate = s.gate_up.row(i);
+      s.context.kernels->swiglu(gate, gate + n_ff, n_ff, s.hidden.row(i));
     }
   });
   after(index).expect(s.context);
-  w.down.apply(s.context, read(hidden), scratch.activations, {s.x.data, s.x.stride, true});
+  w.down.apply(s.context, read(s.hidden), s.copies, {s.x.data, s.x.stride, true});
 }
 
 }  // namespace lowkey::engine

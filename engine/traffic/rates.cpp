@@ -62,7 +62,7 @@ class WeightProbe {
     return seconds_of([&] {
       for (size_t i = 0; i < matrices_.size(); ++i) {
         matrices_[(i + 1) % matrices_.size()].expect(context_);
-        matrices_[i].apply(context_, x, scratch_, {y_.data(), n_rows_, false});
+        matrices_[i].apply(context_, x, scratch_.rows(), {y_.data(), n_rows_, false});
       }
     });
   }

@@ -100,7 +100,8 @@ void multiply(const Context& context, const PackedMatrix& packed, const simd::Ac
 
 Result<ActivationScratch> ActivationScratch::allocate(int64_t n_tokens, int64_t n_cols) {
   ActivationScratch s;
-  const int64_t n = n_tokens * round_up(n_cols, simd::kBlockCols);
+  s.n_cols_ = round_up(n_cols, simd::kBlockCols);
+  const int64_t n = n_tokens * s.n_cols_;
   LK_ASSIGN(s.hi_, Buffer<int8_t>::allocate(n, "activations"));
   LK_ASSIGN(s.lo_, Buffer<int8_t>::allocate(n, "activations"));
   LK_ASSIGN(s.scale_, Buffer<float>::allocate(n / simd::kBlockCols, "activations"));
@@ -109,9 +110,15 @@ Result<ActivationScratch> ActivationScratch::allocate(int64_t n_tokens, int64_t 
   return s;
 }
 
-simd::Activations ActivationScratch::quantized(int64_t n_tokens, int64_t n_cols, bool both_halves) {
-  return {n_tokens,      n_cols,     hi_.data(), both_halves ? lo_.data() : nullptr,
-          scale_.data(), sum_.data()};
+ActivationRows ActivationScratch::rows(int64_t first) {
+  const int64_t at = first * n_cols_;
+  return {hi_.data() + at, lo_.data() + at, scale_.data() + at / simd::kBlockCols,
+          sum_.data() + at / 16, bf16_.data() + at};
+}
+
+simd::Activations ActivationRows::quantized(int64_t n_tokens, int64_t n_cols,
+                                            bool both_halves) const {
+  return {n_tokens, n_cols, hi, both_halves ? lo : nullptr, scale, sum};
 }
 
 Result<Linear> Linear::pack(std::span<const models::TensorView* const> parts, WeightStore& store) {
@@ -128,11 +135,11 @@ Result<Linear> Linear::pack(std::span<const models::TensorView* const> parts, We
   return linear;
 }
 
-void Linear::apply(const Context& context, MatrixView<const float> x, ActivationScratch& scratch,
+void Linear::apply(const Context& context, MatrixView<const float> x, const ActivationRows& copies,
                    const MatmulOut& out) const {
   bool quantized = false, rounded = false;
   const simd::Activations integers =
-      scratch.quantized(x.rows, x.cols, context.precision == Precision::kDefault);
+      copies.quantized(x.rows, x.cols, context.precision == Precision::kDefault);
   int64_t first_row = 0;
   for (const PackedMatrix& part : parts_) {
     const PanelMatrix& w = part.view;
@@ -141,8 +148,8 @@ void Linear::apply(const Context& context, MatrixView<const float> x, Activation
     if (context.precision == Precision::kExact || w.format.is_float()) {
       apply_float(context, part, x, part_out);
     } else if (context.bf16_prefill && x.rows >= kDenseTokens) {
-      if (!std::exchange(rounded, true)) to_bf16(context, x, scratch.bf16());
-      dense<uint16_t>(context, w, matrix<const uint16_t>(scratch.bf16(), x.rows, x.cols), part_out,
+      if (!std::exchange(rounded, true)) to_bf16(context, x, copies.bf16);
+      dense<uint16_t>(context, w, matrix<const uint16_t>(copies.bf16, x.rows, x.cols), part_out,
                       context.kernels->unpack_bf16, gemm_bf16);
     } else {
       if (!std::exchange(quantized, true)) {
@@ -158,6 +165,13 @@ void Linear::apply(const Context& context, MatrixView<const float> x, Activation
       multiply(context, part, integers, part_out);
     }
   }
+}
+
+bool Linear::reads_panels(const Context& context, int64_t n_tokens) const {
+  if (n_tokens < kDenseTokens) return true;
+  if (context.precision == Precision::kExact || context.bf16_prefill) return false;
+  return std::none_of(parts_.begin(), parts_.end(),
+                      [](const PackedMatrix& part) { return part.view.format.is_float(); });
 }
 
 void Linear::expect(const Context& context) const {

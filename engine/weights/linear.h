@@ -12,16 +12,27 @@
 
 namespace lowkey::engine {
 
-/// Integer or bf16 copies of one block of activations, reused from layer to layer.
+/// Where integer or bf16 copies of some rows of activations go.
+struct ActivationRows {
+  int8_t *hi = nullptr, *lo = nullptr;
+  float* scale = nullptr;
+  int32_t* sum = nullptr;
+  uint16_t* bf16 = nullptr;
+
+  simd::Activations quantized(int64_t n_tokens, int64_t n_cols, bool both_halves) const;
+};
+
+/// Copies of one block of activations, reused from layer to layer.
 class ActivationScratch {
  public:
   /// Room for n_tokens rows of n_cols.
   static Result<ActivationScratch> allocate(int64_t n_tokens, int64_t n_cols);
 
-  simd::Activations quantized(int64_t n_tokens, int64_t n_cols, bool both_halves);
-  uint16_t* bf16() { return bf16_.data(); }
+  /// From row `first` on.
+  ActivationRows rows(int64_t first = 0);
 
  private:
+  int64_t n_cols_ = 0;
   Buffer<int8_t> hi_, lo_;
   Buffer<float> scale_;
   Buffer<int32_t> sum_;
@@ -35,8 +46,11 @@ class Linear {
   static Result<Linear> pack(std::span<const models::TensorView* const> parts, WeightStore& store);
 
   /// y [n_tokens, y_stride] = W x, or += W x. x: [n_tokens, n_cols].
-  void apply(const Context& context, MatrixView<const float> x, ActivationScratch& scratch,
+  void apply(const Context& context, MatrixView<const float> x, const ActivationRows& copies,
              const simd::MatmulOut& out) const;
+  /// Whether its products with n tokens read the panels as they lie in memory: no part of it is
+  /// unpacked first, which only many tokens are worth.
+  bool reads_panels(const Context& context, int64_t n_tokens) const;
 
   /// Says to the team that this will be applied soon.
   void expect(const Context& context) const;

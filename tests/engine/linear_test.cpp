@@ -84,7 +84,7 @@ class LinearTest : public ::testing::TestWithParam<Path> {
     auto scratch = ActivationScratch::allocate(n_tokens, kCols);
     ASSERT_TRUE(scratch.ok());
     const MatrixView<const float> input{x.data(), n_tokens, kCols, kCols + 5};
-    linear.apply(context, input, *scratch, {y.data(), stride, accumulate});
+    linear.apply(context, input, scratch->rows(), {y.data(), stride, accumulate});
     std::vector<float> w(kCols);
     for (int64_t row = 0; row < n_rows; ++row) {
       linear.row(row, w.data());

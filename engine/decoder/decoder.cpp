@@ -7,6 +7,14 @@
 
 namespace lowkey::engine {
 
+namespace {
+
+/// Floats from one row to the next of a matrix that a product writes or reads by columns: rows a
+/// power of two apart would fight for the same cache lines.
+int64_t apart(int64_t n_cols) { return n_cols % 256 == 0 ? n_cols + 16 : n_cols; }
+
+}  // namespace
+
 Result<BlockScratch> BlockScratch::allocate(const models::ModelConfig& c, int n_batch) {
   BlockScratch s;
   s.n_batch = n_batch;
@@ -16,8 +24,8 @@ Result<BlockScratch> BlockScratch::allocate(const models::ModelConfig& c, int n_
   LK_ASSIGN(s.normed, Buffer<float>::allocate(n * c.n_embd, "activations"));
   LK_ASSIGN(s.qkv, Buffer<float>::allocate(n * n_qkv, "activations"));
   LK_ASSIGN(s.attended, Buffer<float>::allocate(n * n_q, "activations"));
-  LK_ASSIGN(s.gate_up, Buffer<float>::allocate(n * 2 * c.n_ff, "activations"));
-  LK_ASSIGN(s.ffn, Buffer<float>::allocate(n * c.n_ff, "activations"));
+  LK_ASSIGN(s.gate_up, Buffer<float>::allocate(n * apart(int64_t{2} * c.n_ff), "activations"));
+  LK_ASSIGN(s.ffn, Buffer<float>::allocate(n * apart(c.n_ff), "activations"));
   const int64_t widest = std::max<int64_t>({c.n_embd, c.n_ff, n_q});
   LK_ASSIGN(s.activations, ActivationScratch::allocate(n, widest));
   return s;
@@ -50,6 +58,7 @@ Result<Decoder::Step> Decoder::begin(const Context& context, RopeTable& rope,
   rope.reserve(end);
   const int64_t n = int64_t(scratch.positions.size()), d = config_.head_dim;
   const int64_t n_q = config_.n_heads * d, n_kv = config_.n_kv_heads * d, width = n_q + 2 * n_kv;
+  const int64_t n_ff = config_.n_ff;
   float* qkv = scratch.qkv.data();
   return Step{context,
               rope,
@@ -63,8 +72,8 @@ Result<Decoder::Step> Decoder::begin(const Context& context, RopeTable& rope,
               {qkv + n_q, n, n_kv, width},
               {qkv + n_q + n_kv, n, n_kv, width},
               matrix(scratch.attended.data(), n, n_q),
-              matrix(scratch.gate_up.data(), n, int64_t{2} * config_.n_ff),
-              matrix(scratch.ffn.data(), n, int64_t{config_.n_ff})};
+              {scratch.gate_up.data(), n, 2 * n_ff, apart(2 * n_ff)},
+              {scratch.ffn.data(), n, n_ff, apart(n_ff)}};
 }
 
 MatrixView<const float> Decoder::finish(int first_layer, Step& step) const {

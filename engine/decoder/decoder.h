@@ -42,8 +42,8 @@ struct BlockScratch {
   Buffer<float> normed;                 // [n, n_embd]
   Buffer<float> qkv;                    // [n, (n_heads + 2 n_kv_heads) * head_dim]
   Buffer<float> attended;               // [n, n_heads * head_dim]
-  Buffer<float> gate_up;                // [n, 2 n_ff]
-  Buffer<float> ffn;                    // [n, n_ff]
+  Buffer<float> gate_up;                // [n, 2 n_ff], rows apart
+  Buffer<float> ffn;                    // [n, n_ff], rows apart
   Buffer<float> raw;                    // copy of q and k before RoPE, only when observed
   ActivationScratch activations;
   AttendScratch attend;

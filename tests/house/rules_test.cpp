@@ -143,7 +143,7 @@ TEST(Rules, EveryOpHasItsOracleAndATest) {
   EXPECT_EQ(check_ops(make_tree({{"simd/kernel_set.h", table}})).size(), 2u);
   EXPECT_EQ(check_ops(make_tree({{"simd/kernel_set.h", table},
                                  {"simd/scalar/add.cpp", ""},
-                                 {"tests/simd/axpby_test.cpp", ""}}))
+                                 {"tests/simd/add_test.cpp", ""}}))
                 .size(),
             0u);
   EXPECT_EQ(check_ops(make_tree({{"simd/kernel_set.h", table},

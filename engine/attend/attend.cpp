@@ -35,7 +35,7 @@ void list_tasks(const Team& team, const AttendShape& shape, std::span<const Atte
     part.plan =
         plan_attention(shape, blocks[b].cache->n_tokens(), blocks[b].q.rows, team.plan().n_nodes);
     part.first_float = n_floats;
-    n_floats += part.plan.n_tasks() * part.plan.partial_floats;
+    if (part.plan.n_splits > 1) n_floats += part.plan.n_tasks() * part.plan.partial_floats;
     part.first_group = int64_t(scratch.left.size());
     scratch.left.resize(scratch.left.size() + size_t(part.plan.n_groups()), part.plan.n_splits);
     for (int64_t i = 0; i < part.plan.n_tasks(); ++i) {
@@ -86,8 +86,15 @@ void work_on(const Context& context, const AttendShape& shape, const AttendBlock
   const AttendPart& part = scratch.parts[size_t(task.block)];
   const AttendPlan& plan = part.plan;
   const int64_t group = task.index / plan.n_splits;
+  const Queries queries = queries_of(shape, block, part);
+  if (plan.n_splits == 1) {
+    thread_local std::vector<float> partial;  // nobody else's, and in this thread's cache
+    partial.resize(size_t(plan.partial_floats));
+    run_task(context, shape, block, task, queries, state_of(partial.data(), shape.n_queries(task)));
+    return finish_group(context, shape, block, plan, task, partial.data());
+  }
   float* partials = scratch.partials.data() + part.first_float;
-  run_task(context, shape, block, task, queries_of(shape, block, part),
+  run_task(context, shape, block, task, queries,
            state_of(partials + task.index * plan.partial_floats, shape.n_queries(task)));
   std::atomic_ref<int> left(scratch.left[size_t(part.first_group + group)]);
   if (left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;

@@ -49,16 +49,19 @@ struct AttendPlan {
   int n_blocks = 1;                     // of queries
   int n_splits = 1;                     // of tokens
   int64_t split_tokens = kOwnedTokens;  // of each but the last
-  int64_t partial_floats = 0;           // per task
+  int64_t partial_floats = 0;           // per task, kept until the last of its group ends
 
   int64_t n_groups() const { return int64_t{n_heads} * n_blocks; }
   int64_t n_tasks() const { return n_groups() * n_splits; }
 
   AttendTask task(int64_t i) const {
-    const int split = int(i % n_splits), block = int(i / n_splits % n_blocks);
+    const int split = int(i % n_splits);
+    // Heads of the same rows side by side: whoever has these will most likely have them before and
+    // after attention too.
+    const int block = int(i / n_splits / n_heads);
     AttendTask task;
     task.index = i;
-    task.head = int(i / n_splits / n_blocks);
+    task.head = int(i / n_splits % n_heads);
     task.positions = {first + int64_t{block} * kQueryTokens,
                       std::min(first + int64_t{block + 1} * kQueryTokens, first + n_queries)};
     task.with_exact = split == n_splits - 1;

@@ -95,24 +95,28 @@ inline void quantize_four(const float* x, __m128 max, const FourBlocks& out) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.sum), sums_of_16(sum[0], sum[1]));
 }
 
+/// Whether x [4 blocks] has gone to `out`: nothing of it is tiny, infinite or no number.
+inline bool take_four(const float* x, const FourBlocks& out) {
+  const __m128 max = _mm_castsi128_ps(largest_bits(x));
+  const __m128 usable =
+      _mm_and_ps(_mm_cmpge_ps(max, _mm_set1_ps(1e-30f)), _mm_cmplt_ps(max, _mm_set1_ps(HUGE_VALF)));
+  if (_mm_movemask_ps(usable) != 15) return false;
+  quantize_four(x, max, out);
+  return true;
+}
+
 }  // namespace
 
 void quantize(const float* x, int64_t x_stride, const Activations& a) {
-  const __m128 tiny = _mm_set1_ps(1e-30f), infinity = _mm_set1_ps(HUGE_VALF);
   const int64_t n_blocks = a.n_cols / kBlockCols;
   for (int64_t t = 0; t < a.n_tokens; ++t) {
     for (int64_t b = 0; b < n_blocks;) {
       const int64_t at = t * n_blocks + b, col = at * kBlockCols;
       const float* from = x + t * x_stride + b * kBlockCols;
       const FourBlocks out{a.hi + col, a.lo ? a.lo + col : nullptr, a.scale + at, a.sum + 2 * at};
-      if (b + kBlocks <= n_blocks) {
-        const __m128 max = _mm_castsi128_ps(largest_bits(from));
-        if (_mm_movemask_ps(_mm_and_ps(_mm_cmpge_ps(max, tiny), _mm_cmplt_ps(max, infinity))) ==
-            15) {
-          quantize_four(from, max, out);
-          b += kBlocks;
-          continue;
-        }
+      if (b + kBlocks <= n_blocks && take_four(from, out)) {
+        b += kBlocks;
+        continue;
       }
       wide::quantize_block<Isa>(from, out.hi, out.lo, out.scale, out.sum);
       ++b;

@@ -1,7 +1,7 @@
 // What the turned mean of the keys adds to the scores of a chunk (simd/latent_run.h).
 #pragma once
 
-#include "simd/wide/latent_score-inl.h"
+#include "simd/wide/latent_mean_block-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
@@ -73,8 +73,8 @@ void gather_slow(const ChunkPhases& phases, ChunkShares& shares) {
 struct MiddleWeights {
   alignas(64) float of[kQueryBlock][kLatentMaxCoords + 16];
   float constant[kQueryBlock];
-  int n_active = 0;  // pairs of functions that any query takes anything of: others cost nothing
-  int16_t active[kLatentMaxCoords / 2 + kSlowPolynomials / 2];
+  ActiveFunctions active;
+  BlockWeights by_pair;  // the same of many queries
 
   template <class Ops>
   void prepare(const TurnedMean& mean, Range queries) {
@@ -97,13 +97,12 @@ struct MiddleWeights {
       }
       sum.store_aligned(taken + f);
     }
-    int end = 0;
-    for (int f = 0; f < n_fast; ++f) {
-      active[end] = int16_t(f);
-      end += taken[f] != 0;
+    active.list(taken, n_fast);
+    if (queries.size() < kMeanBlock) return;
+    for (int i = 0; i < 2 * n; ++i) {
+      std::fill_n(by_pair.of[i], kQueryBlock, 0.0f);
+      for (int64_t q = 0; q < queries.size(); ++q) by_pair.of[i][q] = of[q][i];
     }
-    for (int j = 0; j < kSlowPolynomials / 2; ++j) active[end++] = int16_t(n_fast + j);
-    n_active = end;
   }
 };
 
@@ -113,40 +112,41 @@ inline void prefetch_phases(const TurnedMean& mean, int64_t token) {
   for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(mean.start + token * n + i);
 }
 
-/// What kQueries queries take of one function, even or odd, added to their sums; a query's share
-/// lies sizeof(ChunkShares) behind the last one's.
-template <class Ops, int kQueries, int kHeld>
+/// Where the shares of some queries lie: those of query q of function f at even, or odd,
+/// [q * kQuery + f * kFunction].
+template <int64_t kQueryStride, int64_t kFunctionStride>
+struct ShareView {
+  static constexpr int64_t kQuery = kQueryStride, kFunction = kFunctionStride;
+  const float *even, *odd;
+};
+using OwnShares = ShareView<sizeof(ChunkShares) / sizeof(float), 1>;
+using SideBySide = ShareView<1, kQueryBlock>;
+
+/// What kQueries queries take of one function, even or odd, added to their sums.
+template <class Ops, class Shares, int kQueries, int kHeld>
 [[gnu::always_inline]] inline void add_function(const float* share, const float* function,
                                                 typename Ops::Float (&sum)[kQueries][kHeld]) {
   using Float = typename Ops::Float;
-  constexpr int64_t kStride = sizeof(ChunkShares) / sizeof(float);
   Float value[kHeld];
   unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
     value[v] = Float::load_aligned(function + v * Ops::kLanes);
   });
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    const Float own(share[q * kStride]);
+    const Float own(share[q * Shares::kQuery]);
     unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
       sum[q][v] = Ops::mul_add(own, value[v], sum[q][v]);
     });
   });
 }
 
-/// Fills the scores of kQueries queries for a chunk, in units of log 2, with what the mean gives.
-template <class Ops, int kQueries>
-void mean_scores(const TurnedMean& mean, const MiddleWeights& weights, int query, int64_t token,
-                 float* score) {
+/// Fills the scores of kQueries queries from `query` on for a chunk, in units of log 2, with what
+/// their shares of the functions give.
+template <class Ops, int kQueries, class Shares>
+void sum_functions(const ChunkPhases& phases, const MiddleWeights& weights, const Shares& shares,
+                   int query, float* score) {
   using Float = typename Ops::Float;
   constexpr int kHalf = kChunkTokens / 2, kVectors = kHalf / Ops::kLanes;
   constexpr int kHeld = kVectors < 4 ? kVectors : 4;
-  const ChunkPhases& phases = *mean.phases;
-  ChunkShares shares[kQueries];
-  for (int q = 0; q < kQueries; ++q) {
-    const float* start = mean.start + token * 2 * phases.n_pairs;
-    shares[q].clear_padding(phases.n_pairs);
-    turn_weights<Ops>(weights.of[query + q], start, phases.n_pairs, shares[q].even, shares[q].odd);
-  }
-  for (int q = 0; q < kQueries; ++q) gather_slow<Ops>(phases, shares[q]);
   for (int first = 0; first < kVectors; first += kHeld) {
     Float even[kQueries][kHeld], odd[kQueries][kHeld];
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
@@ -155,11 +155,12 @@ void mean_scores(const TurnedMean& mean, const MiddleWeights& weights, int query
         odd[q][v] = Float(0.0f);
       });
     });
-    for (int i = 0; i < weights.n_active; ++i) {
-      const int f = weights.active[i];
+    for (int i = 0; i < weights.active.n; ++i) {
+      const int f = weights.active.of[i];
       const float* function = phases.functions + f * kChunkTokens + first * Ops::kLanes;
-      add_function<Ops, kQueries, kHeld>(shares[0].even + f, function, even);
-      add_function<Ops, kQueries, kHeld>(shares[0].odd + f, function + kHalf, odd);
+      const int64_t at = f * Shares::kFunction;
+      add_function<Ops, Shares, kQueries, kHeld>(shares.even + at, function, even);
+      add_function<Ops, Shares, kQueries, kHeld>(shares.odd + at, function + kHalf, odd);
     }
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
       unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
@@ -172,6 +173,42 @@ void mean_scores(const TurnedMean& mean, const MiddleWeights& weights, int query
   }
 }
 
+/// The scores of a few queries for a chunk whose first token is `token`.
+template <class Ops, int kQueries>
+void mean_scores(const TurnedMean& mean, const MiddleWeights& weights, int query, int64_t token,
+                 float* score) {
+  const ChunkPhases& phases = *mean.phases;
+  ChunkShares shares[kQueries];
+  for (int q = 0; q < kQueries; ++q) {
+    const float* start = mean.start + token * 2 * phases.n_pairs;
+    shares[q].clear_padding(phases.n_pairs);
+    turn_weights<Ops>(weights.of[query + q], start, phases.n_pairs, shares[q].even, shares[q].odd);
+  }
+  for (int q = 0; q < kQueries; ++q) gather_slow<Ops>(phases, shares[q]);
+  const OwnShares view{shares[0].even, shares[0].odd};
+  sum_functions<Ops, kQueries>(phases, weights, view, query, score);
+}
+
+/// The same of many, whose shares are found side by side.
+template <class Ops>
+void mean_scores_of_block(const TurnedMean& mean, const MiddleWeights& weights, int n_queries,
+                          int64_t token, float* score) {
+  constexpr int kMost = Ops::kMeanQueries;
+  const ChunkPhases& phases = *mean.phases;
+  BlockShares shares;
+  block_shares<Ops>(phases, mean.start + token * 2 * phases.n_pairs, weights.active,
+                    weights.by_pair, shares);
+  int q = 0;
+  for (; q + kMost <= n_queries; q += kMost) {
+    const SideBySide view{shares.even[0] + q, shares.odd[0] + q};
+    sum_functions<Ops, kMost>(phases, weights, view, q, score + q * kChunkTokens);
+  }
+  for (; q < n_queries; ++q) {
+    const SideBySide view{shares.even[0] + q, shares.odd[0] + q};
+    sum_functions<Ops, 1>(phases, weights, view, q, score + q * kChunkTokens);
+  }
+}
+
 /// What the scores of a chunk whose first token is `token` begin with, of the first n_queries; in
 /// `score` where a mean turns.
 template <class Ops>
@@ -179,6 +216,10 @@ ScoreStart start_scores(const TurnedMean* mean, const MiddleWeights& weights, in
                         int64_t token, float* score) {
   alignas(64) static constexpr float kNone[kChunkTokens] = {};
   if (!mean) return {kNone, 0};
+  if (n_queries >= kMeanBlock) {
+    mean_scores_of_block<Ops>(*mean, weights, n_queries, token, score);
+    return {score, kChunkTokens};
+  }
   constexpr int kMost = Ops::kMeanQueries;
   float* row = score;
   int q = 0;

@@ -13,7 +13,9 @@
 namespace lowkey::testing {
 namespace {
 
-constexpr int kPairs = 24, kTokens = 700, kQueries = 5, kValues = 12;
+constexpr int kPairs = 24, kTokens = 700, kValues = 12;
+// Few queries, and a block and a part of many.
+constexpr int kCounts[] = {5, 21};
 // Functions of a chunk are rounded to 6e-8 and cut off below 2.4e-5; sums of 48 terms in float.
 constexpr double kPhaseError = 4e-5;
 
@@ -28,10 +30,11 @@ struct MeanCase {
   engine::ChunkTable table = engine::ChunkTable::create(frequencies()).value();
   OwnedPlan k{0, {4}, 1}, v{kValues, {4, 3, 2}, 2};
   LatentRunCase run{k.plan(), v.plan(), kTokens, 3};
+  int n_queries;
   std::vector<float> phases, weights, constant, q;
   std::vector<int32_t> begin, end;
 
-  MeanCase() : q(kQueries, 0.0f) {
+  explicit MeanCase(int count) : n_queries(count), q(size_t(count), 0.0f) {
     for (int n = 0; n < kTokens; ++n) {
       for (const double shift : {0.0, std::numbers::pi / 2}) {
         for (const double f : frequencies()) phases.push_back(float(std::cos(n * f - shift)));
@@ -39,11 +42,11 @@ struct MeanCase {
     }
     std::mt19937 random(4);
     std::normal_distribution<float> normal(0, 0.4f);
-    for (int i = 0; i < kQueries * 2 * kPairs; ++i) weights.push_back(normal(random));
-    for (int i = 0; i < kQueries; ++i) {
+    for (int i = 0; i < count * 2 * kPairs; ++i) weights.push_back(normal(random));
+    for (int i = 0; i < count; ++i) {
       constant.push_back(normal(random));
-      begin.push_back(37 * i);
-      end.push_back(kTokens - 61 * i);
+      begin.push_back(37 * (i % 5));
+      end.push_back(kTokens - 61 * (i % 5));
     }
   }
 
@@ -51,26 +54,27 @@ struct MeanCase {
     std::vector<float> max, sum, out;
   };
   Outcome attend(const simd::KernelSet& set, bool with_mean) const {
-    Outcome o{std::vector<float>(kQueries, -INFINITY), std::vector<float>(kQueries, 0.0f),
-              std::vector<float>(kQueries * kValues, 0.0f)};
+    const auto n = size_t(n_queries);
+    Outcome o{std::vector<float>(n, -INFINITY), std::vector<float>(n, 0.0f),
+              std::vector<float>(n * kValues, 0.0f)};
     const simd::TurnedMean mean{&table.phases(), phases.data(), weights.data(), constant.data()};
     simd::LatentRuns tiles = run.runs(k.plan(), v.plan());
     if (with_mean) tiles.mean = &mean;
-    set.latent_attend(tiles, {q.data(), begin.data(), end.data(), kQueries, 1, kValues},
+    set.latent_attend(tiles, {q.data(), begin.data(), end.data(), n_queries, 1, kValues},
                       {o.max.data(), o.sum.data(), o.out.data()});
     return o;
   }
 };
 
-::testing::AssertionResult check_mean(const simd::KernelSet& set) {
-  const MeanCase c;
+::testing::AssertionResult check_queries(const simd::KernelSet& set, int n_queries) {
+  const MeanCase c(n_queries);
   const auto want = c.attend(copy_of_scalar_set(), true), got = c.attend(set, true);
   const std::vector<float> values = c.run.decode(simd::LatentSide::kV, c.v.plan());
   double gain = 1;
   for (int n = 0; n < kTokens; ++n) {
     gain = std::max(gain, double{c.run.gain(simd::LatentSide::kV, n)});
   }
-  for (int i = 0; i < kQueries; ++i) {
+  for (int i = 0; i < n_queries; ++i) {
     double norm = std::abs(double{c.constant[size_t(i)]});
     for (int w = 0; w < 2 * kPairs; ++w)
       norm += std::abs(double{c.weights[size_t(i * 2 * kPairs + w)]});
@@ -90,6 +94,11 @@ struct MeanCase {
                            rounding + std::expm1(2 * bound) * largest + 1e-5, i, d));
     }
   }
+  return ::testing::AssertionSuccess();
+}
+
+::testing::AssertionResult check_mean(const simd::KernelSet& set) {
+  for (const int n : kCounts) LK_CHECK_THAT(check_queries(set, n));
   return ::testing::AssertionSuccess();
 }
 

@@ -20,6 +20,8 @@ struct LatentOps : Isa, LatentCodes {
   static constexpr int kQueryTile = 3;    // queries and tiles whose sums fit the registers
   static constexpr int kTokenTiles = 4;
   static constexpr int kFineValueWidth = kLatentFineValueWidth;
+  static constexpr int kMixQueries = 2;    // that take the codes of values together
+  static constexpr int kMixChains = 2;     // of products of one sum
   static constexpr int kProjectSums = 24;  // of a projection that fit the registers
   static constexpr int kMeanQueries = 3;   // that take the functions of a chunk together
   static constexpr int kDirectQueries = 4;
@@ -42,6 +44,7 @@ struct LatentOps : Isa, LatentCodes {
     return _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static Sums sums(int32_t x) { return _mm512_set1_epi32(x); }
+  static Sums add_sums(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
   /// acc[i] += four bytes of codes times four of q.
   static Sums dot_k(Sums acc, Codes codes, Codes q) { return _mm512_dpbusd_epi32(acc, codes, q); }
   static Sums dot_v(Sums acc, Codes codes, Codes p) { return _mm512_dpbusd_epi32(acc, codes, p); }

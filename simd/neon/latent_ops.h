@@ -26,6 +26,8 @@ struct LatentOps : Isa {
   static constexpr int kQueryTile = 2;
   static constexpr int kTokenTiles = 1;
   static constexpr int kFineValueWidth = 1;  // all groups take both halves of the weights
+  static constexpr int kMixQueries = 1;      // that take the codes of values together
+  static constexpr int kMixChains = 1;       // of products of one sum
   static constexpr int kProjectSums = 24;    // of a projection that fit the registers
   static constexpr int kMeanQueries = 1;     // that take the functions of a chunk together
   static constexpr int kDirectQueries = 0;   // codes would not stay in the registers

@@ -159,33 +159,70 @@ template <class Ops, bool kFine, class Sums>
   }
 }
 
-/// Sums over the tokens of kTiles tiles, for every group and every active query. The weights of a
-/// query stay in registers while the codes pass: they must be repeated for each coordinate, and
-/// loads that repeat are slower than plain ones.
+/// Some neighbouring groups of a chunk's codes, unpacked.
+struct MixGroups {
+  const uint8_t* codes;  // [n_groups][kChunkTiles][64]
+  Range groups;
+};
+
+/// Sums over the tokens of kTiles tiles for kQueries active queries from `first` on, of groups that
+/// take both halves of the weights (kFine) or the upper ones. The weights of a query stay in
+/// registers while the codes pass: they must be repeated for each coordinate, and loads that repeat
+/// are slower than plain ones. In two chains where they are long, since a core looks only so far
+/// ahead for work that need not wait.
+template <class Ops, int kTiles, int kQueries, bool kFine>
+void mix_queries(const MixGroups& part, const ChunkWeights& weights, int first,
+                 LatentSums<Ops>& sums) {
+  constexpr int kChains = !kFine && kTiles > 4 ? Ops::kMixChains : 1;
+  using Weights = decltype(Ops::broadcast16(nullptr));
+  Weights p_hi[kQueries][kTiles], p_lo[kQueries][kFine ? kTiles : 1];
+  float* out[kQueries];
+  float unit[kQueries];  // in no memory that the sums could lie in, for all the compiler knows
+  for (int q = 0; q < kQueries; ++q) {
+    const int a = first + q;
+    for (int t = 0; t < kTiles; ++t) {
+      p_hi[q][t] = Ops::broadcast16(weights.hi[a] + t * kTileTokens);
+      if constexpr (kFine) p_lo[q][t] = Ops::broadcast16(weights.lo[a] + t * kTileTokens);
+    }
+    out[q] = sums.out + weights.query[a] * sums.row;
+    unit[q] = weights.unit[a];
+  }
+  for (int64_t g = part.groups.begin; g < part.groups.end; ++g) {
+    const uint8_t* codes = part.codes + g * kChunkTiles * kGroupCodes;
+    typename Ops::Sums hi[kQueries][kChains], lo[kQueries];
+    unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+      for (int i = 0; i < kChains; ++i) hi[q][i] = Ops::sums(0);
+      lo[q] = Ops::sums(0);
+    });
+    unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+      const auto c = Ops::load_values(codes + t * kGroupCodes);
+      unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+        hi[q][t % kChains] = Ops::dot_v(hi[q][t % kChains], c, p_hi[q][t]);
+        if constexpr (kFine) lo[q] = Ops::dot_v(lo[q], c, p_lo[q][t]);
+      });
+    });
+    unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+      if constexpr (kChains > 1) hi[q][0] = Ops::add_sums(hi[q][0], hi[q][1]);
+      add_mixed<Ops, kFine>(hi[q][0], lo[q], unit[q], out[q] + g * kTileTokens);
+    });
+  }
+}
+
+/// Sums over the tokens of kTiles tiles, for every group and every active query.
 template <class Ops, int kTiles>
 void mix_tiles(const uint8_t* codes, int n_groups, const ChunkWeights& weights,
                LatentSums<Ops>& sums) {
-  for (int a = 0; a < weights.n_active; ++a) {
-    decltype(Ops::broadcast16(nullptr)) p_hi[kTiles], p_lo[kTiles];
-    for (int t = 0; t < kTiles; ++t) {
-      p_hi[t] = Ops::broadcast16(weights.hi[a] + t * kTileTokens);
-      p_lo[t] = Ops::broadcast16(weights.lo[a] + t * kTileTokens);
+  const MixGroups fine{codes, {0, sums.n_fine}}, rest{codes, {sums.n_fine, n_groups}};
+  int a = 0;
+  for (; a + Ops::kMixQueries <= weights.n_active; a += Ops::kMixQueries) {
+    for (int q = 0; q < Ops::kMixQueries; ++q) {
+      mix_queries<Ops, kTiles, 1, true>(fine, weights, a + q, sums);
     }
-    float* out = sums.out + weights.query[a] * sums.row;
-    const uint8_t* group = codes;
-    const auto mix_groups = [&]<bool kFine>(int begin, int end) {
-      for (int g = begin; g < end; ++g, group += kChunkTiles * kGroupCodes, out += kTileTokens) {
-        auto hi = Ops::sums(0), lo = Ops::sums(0);
-        for (int t = 0; t < kTiles; ++t) {
-          const auto c = Ops::load_values(group + t * kGroupCodes);
-          hi = Ops::dot_v(hi, c, p_hi[t]);
-          if constexpr (kFine) lo = Ops::dot_v(lo, c, p_lo[t]);
-        }
-        add_mixed<Ops, kFine>(hi, lo, weights.unit[a], out);
-      }
-    };
-    mix_groups.template operator()<true>(0, sums.n_fine);
-    mix_groups.template operator()<false>(sums.n_fine, n_groups);
+    mix_queries<Ops, kTiles, Ops::kMixQueries, false>(rest, weights, a, sums);
+  }
+  for (; a < weights.n_active; ++a) {
+    mix_queries<Ops, kTiles, 1, true>(fine, weights, a, sums);
+    mix_queries<Ops, kTiles, 1, false>(rest, weights, a, sums);
   }
 }
 

@@ -19,7 +19,7 @@ constexpr int kTileQueries = 8;
 template <class Ops>
 struct LatentScratch {
   LatentQueries queries;
-  MiddleWeights mean;
+  MeanScores<Ops> mean;
   LatentSums<Ops> sums;
   ChunkWeights weights;
   alignas(64) uint8_t codes[kLatentMaxCoords / kLatentGroup * kChunkTiles * kGroupCodes];
@@ -174,6 +174,15 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   }
 }
 
+/// What the scores of a chunk whose first token is `token` begin with.
+template <class Ops>
+ScoreStart start_scores(const TurnedMean* mean, int64_t token, LatentScratch<Ops>& s) {
+  alignas(64) static constexpr float kNone[kChunkTokens] = {};
+  if (!mean) return {kNone, 0};
+  s.mean.fill(token, s.score);
+  return {s.score, kChunkTokens};
+}
+
 template <class Ops>
 void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_query,
                   const AttendState& state, LatentScratch<Ops>& scratch) {
@@ -193,13 +202,12 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   start_sums<Ops>(queries.n_queries, tiles.v, on_tiles, scratch.sums);
   const WidthPair runs{WidthRuns(tiles.k), WidthRuns(tiles.v)};
   if (tiles.mean) {
-    scratch.mean.template prepare<Ops>(*tiles.mean, {first_query, first_query + queries.n_queries});
+    scratch.mean.prepare(*tiles.mean, {first_query, first_query + queries.n_queries},
+                         {chunk.begin, end});
   }
   for (;; chunks.take(chunk)) {
     later.take(chunk.ahead);
-    chunk.start =
-        start_scores<Ops>(tiles.mean, scratch.mean, queries.n_queries, chunk.begin, scratch.score);
-    if (tiles.mean && !chunks.done()) prefetch_phases(*tiles.mean, chunk.end());
+    chunk.start = start_scores<Ops>(tiles.mean, chunk.begin, scratch);
     attend_chunk<Ops>(tiles, runs, queries, chunk, scratch);
     if (chunks.done()) break;
   }

@@ -1,110 +1,15 @@
 // What the turned mean of the keys adds to the scores of a chunk (simd/latent_run.h).
 #pragma once
 
-#include "simd/wide/latent_mean_block-inl.h"
+#include "simd/wide/latent_shares-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
 
 static_assert(kChunkTokens == kLatentChunk);
 
-/// What a query takes of the even, and of the odd, functions of a chunk: of a pair's cos and sin,
-/// or of the slow pairs' polynomials behind the fast pairs.
-struct ChunkShares {
-  alignas(64) float even[kLatentMaxCoords / 2 + kSlowPolynomials];
-  alignas(64) float odd[kLatentMaxCoords / 2 + kSlowPolynomials];
-
-  /// Pairs from n_pairs on, which fill up the slow ones' rows.
-  void clear_padding(int n_pairs) {
-    static_assert(kSlowPadding <= kSlowPolynomials);
-    std::fill_n(even + n_pairs, kSlowPadding, 0.0f);
-    std::fill_n(odd + n_pairs, kSlowPadding, 0.0f);
-  }
-};
-
-/// Weights of phases [2 n], seen `by` [2 n] phases later: what cos, and sin, of the angle from
-/// there on take.
-template <class Ops>
-void turn_weights(const float* weights, const float* by, int n, float* cosines, float* sines) {
-  using Float = typename Ops::Float;
-  int i = 0;
-  for (; i + Ops::kLanes <= n; i += Ops::kLanes) {
-    const Float a = Float::load_unaligned(weights + i), b = Float::load_unaligned(weights + n + i);
-    const Float c = Float::load_unaligned(by + i), s = Float::load_unaligned(by + n + i);
-    Ops::mul_add(a, c, b * s).store_unaligned(cosines + i);
-    (b * c - a * s).store_unaligned(sines + i);
-  }
-  for (; i < n; ++i) {
-    cosines[i] = weights[i] * by[i] + weights[n + i] * by[n + i];
-    sines[i] = weights[n + i] * by[i] - weights[i] * by[n + i];
-  }
-}
-
-/// Gathers what a query takes of the slow pairs into polynomials, in their place: pairs side by
-/// side in vectors, all four polynomials of each. Several sums, because one would wait for itself.
-template <class Ops>
-void gather_slow(const ChunkPhases& phases, ChunkShares& shares) {
-  static_assert(kSlowPolynomials == 8);
-  using Float = typename Ops::Float;
-  constexpr int kPairs = Ops::kLanes / 4, kSums = kSlowPadding / kPairs;
-  const int n = phases.n_slow_rows(), n_fast = phases.n_fast;
-  Float even[kSums], odd[kSums];
-  for (int k = 0; k < kSums; ++k) even[k] = odd[k] = Float(0.0f);
-  const float *row = phases.slow, *odd_row = row + 4 * n;
-  for (int i = 0; i < n; i += kSlowPadding) {
-    unrolled<kSums>([&](auto k) __attribute__((always_inline)) {
-      const int at = i + k * kPairs;
-      const Float c = Ops::spread4(shares.even + n_fast + at);
-      const Float s = Ops::spread4(shares.odd + n_fast + at);
-      even[k] = Ops::mul_add(c, Float::load_aligned(row + 4 * at), even[k]);
-      odd[k] = Ops::mul_add(s, Float::load_aligned(odd_row + 4 * at), odd[k]);
-    });
-  }
-  for (int k = 1; k < kSums; ++k) {
-    even[0] += even[k];
-    odd[0] += odd[k];
-  }
-  const Four all_even = Ops::sum_by_4(even[0]), all_odd = Ops::sum_by_4(odd[0]);
-  std::memcpy(shares.even + n_fast, &all_even, sizeof(Four));
-  std::memcpy(shares.odd + n_fast, &all_odd, sizeof(Four));
-}
-
-/// The weights of a block's queries, turned by half a chunk and in units of log 2.
-struct MiddleWeights {
-  alignas(64) float of[kQueryBlock][kLatentMaxCoords + 16];
-  float constant[kQueryBlock];
-  ActiveFunctions active;
-  BlockWeights by_pair;  // the same of many queries
-
-  template <class Ops>
-  void prepare(const TurnedMean& mean, Range queries) {
-    using Float = typename Ops::Float;
-    constexpr float kLog2E = 1.44269504f;
-    const int n = mean.phases->n_pairs, n_fast = mean.phases->n_fast;
-    for (int64_t q = queries.begin; q < queries.end; ++q) {
-      float* own = of[q - queries.begin];
-      turn_weights<Ops>(mean.weights + q * 2 * n, mean.phases->middle, n, own, own + n);
-      for (int i = 0; i < 2 * n; ++i) own[i] *= kLog2E;
-      constant[q - queries.begin] = mean.constant[q] * kLog2E;
-    }
-    // Whole vectors: what lies behind the fast pairs is not looked at.
-    alignas(64) float taken[kLatentMaxCoords / 2 + Ops::kLanes];
-    for (int f = 0; f < n_fast; f += Ops::kLanes) {
-      Float sum(0.0f);
-      for (int64_t q = 0; q < queries.size(); ++q) {
-        sum += xsimd::abs(Float::load_aligned(of[q] + f));
-        sum += xsimd::abs(Float::load_unaligned(of[q] + n + f));
-      }
-      sum.store_aligned(taken + f);
-    }
-    active.list(taken, n_fast);
-    if (queries.size() < kMeanBlock) return;
-    for (int i = 0; i < 2 * n; ++i) {
-      std::fill_n(by_pair.of[i], kQueryBlock, 0.0f);
-      for (int64_t q = 0; q < queries.size(); ++q) by_pair.of[i][q] = of[q][i];
-    }
-  }
-};
+/// From so many queries on the shares of a block are found chunk by chunk, not query by query.
+constexpr int kMeanBlock = 8;
 
 /// Asks for the phases of the chunk that begins at `token`: they lie far apart in a long table.
 inline void prefetch_phases(const TurnedMean& mean, int64_t token) {
@@ -112,18 +17,9 @@ inline void prefetch_phases(const TurnedMean& mean, int64_t token) {
   for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(mean.start + token * n + i);
 }
 
-/// Where the shares of some queries lie: those of query q of function f at even, or odd,
-/// [q * kQuery + f * kFunction].
-template <int64_t kQueryStride, int64_t kFunctionStride>
-struct ShareView {
-  static constexpr int64_t kQuery = kQueryStride, kFunction = kFunctionStride;
-  const float *even, *odd;
-};
-using OwnShares = ShareView<sizeof(ChunkShares) / sizeof(float), 1>;
-using SideBySide = ShareView<1, kQueryBlock>;
-
-/// What kQueries queries take of one function, even or odd, added to their sums.
-template <class Ops, class Shares, int kQueries, int kHeld>
+/// What kQueries queries take of one function, even or odd, added to their sums; kStride: floats
+/// from one query's share to the next.
+template <class Ops, int64_t kStride, int kQueries, int kHeld>
 [[gnu::always_inline]] inline void add_function(const float* share, const float* function,
                                                 typename Ops::Float (&sum)[kQueries][kHeld]) {
   using Float = typename Ops::Float;
@@ -132,18 +28,23 @@ template <class Ops, class Shares, int kQueries, int kHeld>
     value[v] = Float::load_aligned(function + v * Ops::kLanes);
   });
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    const Float own(share[q * Shares::kQuery]);
+    const Float own(share[q * kStride]);
     unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
       sum[q][v] = Ops::mul_add(own, value[v], sum[q][v]);
     });
   });
 }
 
-/// Fills the scores of kQueries queries from `query` on for a chunk, in units of log 2, with what
-/// their shares of the functions give.
-template <class Ops, int kQueries, class Shares>
-void sum_functions(const ChunkPhases& phases, const MiddleWeights& weights, const Shares& shares,
-                   int query, float* score) {
+/// The shares and constants of some queries, the first's at these places.
+struct QueryShares {
+  const float *even, *odd;  // of the first function
+  const float* constant;
+};
+
+/// Scores of kQueries queries for a chunk, in units of log 2: their shares times the functions.
+template <class Ops, int kQueries, int64_t kStride>
+void sum_functions(const ChunkPhases& phases, const ActivePairs& active, const QueryShares& own,
+                   float* score) {
   using Float = typename Ops::Float;
   constexpr int kHalf = kChunkTokens / 2, kVectors = kHalf / Ops::kLanes;
   constexpr int kHeld = kVectors < 4 ? kVectors : 4;
@@ -151,16 +52,15 @@ void sum_functions(const ChunkPhases& phases, const MiddleWeights& weights, cons
     Float even[kQueries][kHeld], odd[kQueries][kHeld];
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
       unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
-        even[q][v] = Float(weights.constant[query + q]);
+        even[q][v] = Float(own.constant[q]);
         odd[q][v] = Float(0.0f);
       });
     });
-    for (int i = 0; i < weights.active.n; ++i) {
-      const int f = weights.active.of[i];
+    for (int k = 0; k < active.n_functions(); ++k) {
+      const int f = k < active.n ? active.of[k] : phases.n_fast + k - active.n;
       const float* function = phases.functions + f * kChunkTokens + first * Ops::kLanes;
-      const int64_t at = f * Shares::kFunction;
-      add_function<Ops, Shares, kQueries, kHeld>(shares.even + at, function, even);
-      add_function<Ops, Shares, kQueries, kHeld>(shares.odd + at, function + kHalf, odd);
+      add_function<Ops, kStride>(own.even + k * kMeanLanes, function, even);
+      add_function<Ops, kStride>(own.odd + k * kMeanLanes, function + kHalf, odd);
     }
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
       unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
@@ -173,64 +73,151 @@ void sum_functions(const ChunkPhases& phases, const MiddleWeights& weights, cons
   }
 }
 
-/// The scores of a few queries for a chunk whose first token is `token`.
-template <class Ops, int kQueries>
-void mean_scores(const TurnedMean& mean, const MiddleWeights& weights, int query, int64_t token,
-                 float* score) {
-  const ChunkPhases& phases = *mean.phases;
-  ChunkShares shares[kQueries];
-  for (int q = 0; q < kQueries; ++q) {
-    const float* start = mean.start + token * 2 * phases.n_pairs;
-    shares[q].clear_padding(phases.n_pairs);
-    turn_weights<Ops>(weights.of[query + q], start, phases.n_pairs, shares[q].even, shares[q].odd);
-  }
-  for (int q = 0; q < kQueries; ++q) gather_slow<Ops>(phases, shares[q]);
-  const OwnShares view{shares[0].even, shares[0].odd};
-  sum_functions<Ops, kQueries>(phases, weights, view, query, score);
-}
-
-/// The same of many, whose shares are found side by side.
+/// The mean of a block of queries on its way through the chunks of a run.
 template <class Ops>
-void mean_scores_of_block(const TurnedMean& mean, const MiddleWeights& weights, int n_queries,
-                          int64_t token, float* score) {
-  constexpr int kMost = Ops::kMeanQueries;
-  const ChunkPhases& phases = *mean.phases;
-  BlockShares shares;
-  block_shares<Ops>(phases, mean.start + token * 2 * phases.n_pairs, weights.active,
-                    weights.by_pair, shares);
-  int q = 0;
-  for (; q + kMost <= n_queries; q += kMost) {
-    const SideBySide view{shares.even[0] + q, shares.odd[0] + q};
-    sum_functions<Ops, kMost>(phases, weights, view, q, score + q * kChunkTokens);
+class MeanScores {
+ public:
+  /// `queries` of the mean's; their chunks end at token `end`, the first begins at `begin`.
+  void prepare(const TurnedMean& mean, Range queries, Range tokens) {
+    mean_ = &mean;
+    n_queries_ = int(queries.size());
+    end_ = tokens.end;
+    base_ = end_;
+    if (n_queries_ < kMeanBlock) {
+      for (int64_t t = tokens.begin; t < first_behind(tokens.begin); t += kChunkTokens) {
+        prefetch_phases(mean, t);
+      }
+    }
+    for (int q = 0; q < n_queries_; ++q) turn_to_middle(q, int(queries.begin) + q);
+    list_active();
+    if (n_queries_ < kMeanBlock) return;
+    for (int i = 0; i < 2 * n_pairs(); ++i) {
+      std::fill_n(lanes_.of[i], kMeanLanes, 0.0f);
+      for (int q = 0; q < n_queries_; ++q) lanes_.of[i][q] = weights_[q][i];
+    }
   }
-  for (; q < n_queries; ++q) {
-    const SideBySide view{shares.even[0] + q, shares.odd[0] + q};
-    sum_functions<Ops, 1>(phases, weights, view, q, score + q * kChunkTokens);
-  }
-}
 
-/// What the scores of a chunk whose first token is `token` begin with, of the first n_queries; in
-/// `score` where a mean turns.
-template <class Ops>
-ScoreStart start_scores(const TurnedMean* mean, const MiddleWeights& weights, int n_queries,
-                        int64_t token, float* score) {
-  alignas(64) static constexpr float kNone[kChunkTokens] = {};
-  if (!mean) return {kNone, 0};
-  if (n_queries >= kMeanBlock) {
-    mean_scores_of_block<Ops>(*mean, weights, n_queries, token, score);
-    return {score, kChunkTokens};
+  /// Fills score [n_queries, kChunkTokens] with what the mean gives in the chunk that begins at
+  /// `token`.
+  void fill(int64_t token, float* score) {
+    if (n_queries_ >= kMeanBlock) {
+      const float* start = mean_->start + token * 2 * n_pairs();
+      if (token + kChunkTokens < end_) prefetch_phases(*mean_, token + kChunkTokens);
+      find_shares<Ops, LaneOf::kQuery>(*mean_->phases, active_, start, lanes_, shares_[0]);
+      return fill_by<1>(shares_[0].even[0], shares_[0].odd[0], score);
+    }
+    const int64_t next_group = token + kMeanLanes * kChunkTokens;
+    if (next_group < end_) prefetch_phases(*mean_, next_group);
+    const int64_t lane = lane_of(token);
+    constexpr int64_t kStride = sizeof(Shares) / sizeof(float);
+    fill_by<kStride>(shares_[0].even[0] + lane, shares_[0].odd[0] + lane, score);
   }
-  constexpr int kMost = Ops::kMeanQueries;
-  float* row = score;
-  int q = 0;
-  for (; q + kMost <= n_queries; q += kMost, row += kMost * kChunkTokens) {
-    mean_scores<Ops, kMost>(*mean, weights, q, token, row);
+
+ private:
+  int n_pairs() const { return mean_->phases->n_pairs; }
+  int64_t first_behind(int64_t token) const {
+    return std::min<int64_t>(token + kMeanLanes * kChunkTokens, end_);
   }
-  for (; q < n_queries; ++q, row += kChunkTokens) {
-    mean_scores<Ops, 1>(*mean, weights, q, token, row);
+
+  /// The weights of query q of the block, `from` of the mean's, turned by half a chunk and in units
+  /// of log 2.
+  void turn_to_middle(int q, int from) {
+    constexpr float kLog2E = 1.44269504f;
+    const int n = n_pairs();
+    const float *a = mean_->weights + from * 2 * n, *b = a + n;
+    const float *c = mean_->phases->middle, *s = c + n;
+    for (int i = 0; i < n; ++i) {
+      weights_[q][i] = (a[i] * c[i] + b[i] * s[i]) * kLog2E;
+      weights_[q][n + i] = (b[i] * c[i] - a[i] * s[i]) * kLog2E;
+    }
+    constant_[q] = mean_->constant[from] * kLog2E;
   }
-  return {score, kChunkTokens};
-}
+
+  void list_active() {
+    using Float = typename Ops::Float;
+    // Whole vectors: what lies behind the fast pairs is not looked at.
+    alignas(64) float taken[kLatentMaxCoords / 2 + Ops::kLanes];
+    const int n = n_pairs(), n_fast = mean_->phases->n_fast;
+    for (int f = 0; f < n_fast; f += Ops::kLanes) {
+      Float sum(0.0f);
+      for (int q = 0; q < n_queries_; ++q) {
+        sum += xsimd::abs(Float::load_aligned(weights_[q] + f));
+        sum += xsimd::abs(Float::load_unaligned(weights_[q] + n + f));
+      }
+      sum.store_aligned(taken + f);
+    }
+    active_.list(taken, n_fast);
+  }
+
+  /// The lane of the chunk that begins at `token`. Chunks follow one another at even distances but
+  /// where runs end; shares are found for as many as there are lanes.
+  int64_t lane_of(int64_t token) {
+    const int64_t behind = token - base_;
+    if (behind >= 0 && behind < kMeanLanes * kChunkTokens && behind % kChunkTokens == 0) {
+      return behind / kChunkTokens;
+    }
+    base_ = token;
+    const int64_t row = 2 * n_pairs();
+    const int n_lanes = int(ceil_div(first_behind(token) - token, kChunkTokens));
+    transpose(mean_->start + token * row, kChunkTokens * row, n_lanes);
+    for (int q = 0; q < n_queries_; ++q) {
+      find_shares<Ops, LaneOf::kChunk>(*mean_->phases, active_, weights_[q], lanes_, shares_[q]);
+    }
+    return 0;
+  }
+
+  /// Rows of phases, `stride` floats apart, to lanes; lanes without a row count as 0.
+  void transpose(const float* rows, int64_t stride, int n_rows) {
+    const int n = 2 * n_pairs();
+    for (int lane = 0; lane < kMeanLanes; lane += 4) {
+      int i = 0;
+      for (; i + 4 <= n; i += 4) {
+        Four r[4] = {};
+        for (int k = 0; k < 4 && lane + k < n_rows; ++k) {
+          std::memcpy(&r[k], rows + (lane + k) * stride + i, sizeof(Four));
+        }
+        const Four low[2] = {__builtin_shufflevector(r[0], r[1], 0, 4, 1, 5),
+                             __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5)};
+        const Four high[2] = {__builtin_shufflevector(r[0], r[1], 2, 6, 3, 7),
+                              __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7)};
+        const Four out[4] = {__builtin_shufflevector(low[0], low[1], 0, 1, 4, 5),
+                             __builtin_shufflevector(low[0], low[1], 2, 3, 6, 7),
+                             __builtin_shufflevector(high[0], high[1], 0, 1, 4, 5),
+                             __builtin_shufflevector(high[0], high[1], 2, 3, 6, 7)};
+        for (int k = 0; k < 4; ++k) std::memcpy(lanes_.of[i + k] + lane, &out[k], sizeof(Four));
+      }
+      for (; i < n; ++i) {
+        for (int k = lane; k < lane + 4; ++k)
+          lanes_.of[i][k] = k < n_rows ? rows[k * stride + i] : 0;
+      }
+    }
+  }
+
+  template <int64_t kStride>
+  void fill_by(const float* even, const float* odd, float* score) const {
+    constexpr int kMost = Ops::kMeanQueries;
+    const auto own = [&](int q) {
+      return QueryShares{even + q * kStride, odd + q * kStride, constant_ + q};
+    };
+    int q = 0;
+    for (; q + kMost <= n_queries_; q += kMost, score += kMost * kChunkTokens) {
+      sum_functions<Ops, kMost, kStride>(*mean_->phases, active_, own(q), score);
+    }
+    for (; q < n_queries_; ++q, score += kChunkTokens) {
+      sum_functions<Ops, 1, kStride>(*mean_->phases, active_, own(q), score);
+    }
+  }
+
+  const TurnedMean* mean_ = nullptr;
+  int n_queries_ = 0;
+  int64_t end_ = 0;
+  int64_t base_ = 0;  // first token of the chunk of lane 0
+  ActivePairs active_;
+  alignas(64) float weights_[kQueryBlock][kLatentMaxCoords + 16];
+  float constant_[kQueryBlock];
+  PhaseLanes lanes_;               // weights of queries, or phases of chunks
+  Shares shares_[kMeanBlock - 1];  // of all queries, or of each
+};
 
 }  // namespace
 }  // namespace lowkey::simd::wide

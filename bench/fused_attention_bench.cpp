@@ -63,7 +63,7 @@ class Step {
     const std::byte* at = cache_.data() + tile * layer_.tile_bytes();
     const simd::KvRun run{at, at + latent_part_bytes(layer_.k), layer_.tile_bytes(), int(kSplit)};
     const simd::TurnedMean mean{&table_.phases(), rope_.row(first), weights_.data(),
-                                constant_.data()};
+                                constant_.data(), rope_.chunk_starts(first)};
     const std::vector<int32_t> begin(kGroup, 0), end(kGroup, int32_t(kSplit));
     std::vector<float> max(kGroup, -std::numeric_limits<float>::infinity()), sum(kGroup, 0.0f);
     std::vector<float> out(q_.size(), 0.0f);

@@ -39,12 +39,23 @@ struct ChunkPhases {
   // [2, n_slow_rows(), kSlowPolynomials / 2]: the even polynomials that make up cos of each slow
   // pair, then the odd ones that make up sin
   const float* slow = nullptr;
-  const float* middle =
-      nullptr;  // [2 n_pairs]: the phases of half a chunk, kLatentChunk - 1 halves
+  // [2 n_pairs]: the phases of half a chunk, kLatentChunk - 1 halves
+  const float* middle = nullptr;
+  // [n_pairs]: at most so much of a pair's weights, |a| + |b|, goes into functions that are not
+  // constant in a chunk, all of them together
+  const float* reach = nullptr;
 
   int n_slow_rows() const { return int(round_up(n_pairs - n_fast, kSlowPadding)); }
   int n_function_pairs() const { return n_fast + kSlowPolynomials / 2; }
 };
+
+/// Phases of the first tokens of chunks side by side: phase i of the k-th chunk at data[i * stride
+/// + k]. Chunks beyond the last token, kLatentStarts of them, are there too, with any values.
+struct ChunkStarts {
+  const float* data = nullptr;  // nullptr: not at hand
+  int64_t stride = 0;
+};
+constexpr int kLatentStarts = 16;
 
 /// The turned mean of a head's keys, as some queries meet it.
 struct TurnedMean {
@@ -52,6 +63,7 @@ struct TurnedMean {
   const float* start = nullptr;     // phases of the runs' tokens in order: [.., 2 n_pairs]
   const float* weights = nullptr;   // [n_queries, 2 n_pairs], times the softmax scale as q is
   const float* constant = nullptr;  // [n_queries]: of what does not turn
+  ChunkStarts starts;               // of the runs' tokens 0, kLatentChunk, ..
 };
 
 /// Runs that follow one another; each but the last holds a multiple of kLatentChunk tokens.

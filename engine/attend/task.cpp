@@ -213,7 +213,7 @@ class Worker {
     if (code.phases) {
       const float* weights = mean_.data();
       mean = {&code.phases->phases(), rope_.row(part.first), weights,
-              weights + block.n_queries * rope_.n_rot()};
+              weights + block.n_queries * rope_.n_rot(), rope_.chunk_starts(part.first)};
       tiles.mean = &mean;
     }
     if (!source.version) {

@@ -1,5 +1,6 @@
 #include "engine/decoder/rope_table.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -47,6 +48,28 @@ void RopeTable::reserve(int64_t n) {
       row[half + i] = float(std::sin(angle));
     }
   }
+  if (half > 0) list_starts(n);
+}
+
+/// For positions below n, all anew when they outgrow their rows, which is seldom.
+void RopeTable::list_starts(int64_t n) {
+  const int64_t n_chunks = ceil_div(n, simd::kLatentChunk) + simd::kLatentStarts;
+  if (n_chunks <= starts_stride_) return;
+  const int64_t half = n_rot_ / 2, room = std::max(n_chunks, 2 * starts_stride_);
+  starts_stride_ = round_up(room, 64) + 16;  // never a power of two
+  starts_.resize(size_t(n_rot_ * starts_stride_));
+  for (int64_t i = 0; i < half; ++i) {
+    for (int64_t k = 0; k < starts_stride_; ++k) {
+      const double angle = double(k * simd::kLatentChunk) * frequencies_[size_t(i)];
+      starts_[size_t(i * starts_stride_ + k)] = float(std::cos(angle));
+      starts_[size_t((half + i) * starts_stride_ + k)] = float(std::sin(angle));
+    }
+  }
+}
+
+simd::ChunkStarts RopeTable::chunk_starts(int64_t position) const {
+  if (starts_.empty() || position % simd::kLatentChunk != 0) return {};
+  return {starts_.data() + position / simd::kLatentChunk, starts_stride_};
 }
 
 }  // namespace lowkey::engine

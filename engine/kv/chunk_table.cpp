@@ -27,6 +27,13 @@ void chebyshev(double turn, float* even, float* odd) {
   }
 }
 
+/// Sum of what a slow pair's polynomials take but for the first even one, which is constant.
+float reach_of(const float* even, const float* odd) {
+  float sum = -std::abs(even[0]);
+  for (int j = 0; j < kSlowPolynomials / 2; ++j) sum += std::abs(even[j]) + std::abs(odd[j]);
+  return sum;
+}
+
 /// The functions' values `distance` tokens behind the middle, each kHalf floats from the last.
 void function_values(std::span<const double> fast, double distance, float* out) {
   for (const double f : fast) {
@@ -60,6 +67,7 @@ Result<ChunkTable> ChunkTable::create(std::span<const double> frequencies) {
   LK_ASSIGN(table.slow_, Buffer<float>::allocate(std::max<int64_t>(n_slow, 1), "rotary phases"));
   std::fill_n(table.slow_.data(), n_slow, 0.0f);
   LK_ASSIGN(table.middle_, Buffer<float>::allocate(int64_t{2} * p.n_pairs, "rotary phases"));
+  LK_ASSIGN(table.reach_, Buffer<float>::allocate(p.n_pairs, "rotary phases"));
   for (int t = 0; t < kHalf; ++t) {
     function_values(frequencies.first(size_t(p.n_fast)), t + 0.5, table.functions_.data() + t);
   }
@@ -67,13 +75,16 @@ Result<ChunkTable> ChunkTable::create(std::span<const double> frequencies) {
     const double f = frequencies[size_t(i)], turn = f * (kLatentChunk - 1) / 2;
     table.middle_.data()[i] = float(std::cos(turn));
     table.middle_.data()[p.n_pairs + i] = float(std::sin(turn));
+    table.reach_.data()[i] = std::numbers::sqrt2_v<float>;  // |cos| + |sin|
     if (i < p.n_fast) continue;
     float* even = table.slow_.data() + int64_t{i - p.n_fast} * kSlowPolynomials / 2;
     chebyshev(f * kHalf, even, even + n_slow / 2);
+    table.reach_.data()[i] = reach_of(even, even + n_slow / 2);
   }
   p.functions = table.functions_.data();
   p.slow = table.slow_.data();
   p.middle = table.middle_.data();
+  p.reach = table.reach_.data();
   return table;
 }
 

@@ -19,7 +19,7 @@ class ChunkTable {
   const simd::ChunkPhases& phases() const { return phases_; }
 
  private:
-  Buffer<float> functions_, slow_, middle_;
+  Buffer<float> functions_, slow_, middle_, reach_;
   simd::ChunkPhases phases_;
 };
 

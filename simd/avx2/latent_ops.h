@@ -26,7 +26,8 @@ struct LatentOps : LatentCodes {
   static constexpr int kMixChains = 1;       // of products of one sum
   static constexpr int kProjectSums = 8;     // of a projection that fit the registers
   static constexpr int kMeanQueries = 1;     // that take the functions of a chunk together
-  static constexpr int kDirectQueries = 0;   // codes would not stay in the registers
+  static constexpr bool kPairedFunctions = false;
+  static constexpr int kDirectQueries = 0;  // codes would not stay in the registers
 
   static Codes load_values(const uint8_t* p) {
     const __m256i top = _mm256_set1_epi8(char(-128));

@@ -24,17 +24,18 @@ struct LatentOps : Isa, LatentCodes {
   static constexpr int kMixChains = 2;     // of products of one sum
   static constexpr int kProjectSums = 24;  // of a projection that fit the registers
   static constexpr int kMeanQueries = 3;   // that take the functions of a chunk together
+  static constexpr bool kPairedFunctions = true;
   static constexpr int kDirectQueries = 4;
   static constexpr int kDirectTiles = 4;
 
-  static Codes load(const uint8_t* p) { return _mm512_load_si512(p); }
+  static Codes load(const void* p) { return _mm512_load_si512(p); }
   static Codes load_values(const uint8_t* p) { return load(p); }
   /// Loaded once for several products; compilers would rather let each load for itself.
   static Codes held(Codes x) {
     asm("" : "+v"(x));
     return x;
   }
-  static void store(uint8_t* p, Codes x) { _mm512_store_si512(p, x); }
+  static void store(void* p, Codes x) { _mm512_store_si512(p, x); }
   static Codes broadcast4(const int8_t* p) {
     int32_t four;
     std::memcpy(&four, p, 4);
@@ -45,9 +46,17 @@ struct LatentOps : Isa, LatentCodes {
   }
   static Sums sums(int32_t x) { return _mm512_set1_epi32(x); }
   static Sums add_sums(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
+  static Sums subtract_sums(Sums a, Sums b) { return _mm512_sub_epi32(a, b); }
   /// acc[i] += four bytes of codes times four of q.
   static Sums dot_k(Sums acc, Codes codes, Codes q) { return _mm512_dpbusd_epi32(acc, codes, q); }
   static Sums dot_v(Sums acc, Codes codes, Codes p) { return _mm512_dpbusd_epi32(acc, codes, p); }
+
+  /// Two floats, rounded to 16 bits, in the 32 bits of each lane; acc += the products of pairs.
+  static Codes pair_of(Float low, Float high) {
+    const __m512i upper = _mm512_slli_epi32(_mm512_cvtps_epi32(high), 16);
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_cvtps_epi32(low), upper);
+  }
+  static Sums dot_pairs(Sums acc, Codes a, Codes b) { return _mm512_dpwssd_epi32(acc, a, b); }
 
   /// (128 hi + lo) as floats, part i of 16 / kLanes.
   static Float to_float(Sums hi, Sums lo, int) {

@@ -19,7 +19,6 @@ constexpr int kTileQueries = 8;
 template <class Ops>
 struct LatentScratch {
   LatentQueries queries;
-  MeanScores<Ops> mean;
   LatentSums<Ops> sums;
   ChunkWeights weights;
   alignas(64) uint8_t codes[kLatentMaxCoords / kLatentGroup * kChunkTiles * kGroupCodes];
@@ -27,6 +26,7 @@ struct LatentScratch {
   alignas(64) float key_gain[kChunkTokens];
   alignas(64) float value_gain[kChunkTokens];
   typename TileUnit<Ops>::Type* tiles = nullptr;  // for blocks of many queries
+  MeanScores<Ops> mean;
 };
 
 /// Gains of a chunk's tokens, 1 beyond its end; returns the largest code.
@@ -174,15 +174,6 @@ void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_
   }
 }
 
-/// What the scores of a chunk whose first token is `token` begin with.
-template <class Ops>
-ScoreStart start_scores(const TurnedMean* mean, int64_t token, LatentScratch<Ops>& s) {
-  alignas(64) static constexpr float kNone[kChunkTokens] = {};
-  if (!mean) return {kNone, 0};
-  s.mean.fill(token, s.score);
-  return {s.score, kChunkTokens};
-}
-
 template <class Ops>
 void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_query,
                   const AttendState& state, LatentScratch<Ops>& scratch) {
@@ -201,13 +192,15 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   const bool on_tiles = scratch.tiles && queries.n_queries >= kTileQueries;
   start_sums<Ops>(queries.n_queries, tiles.v, on_tiles, scratch.sums);
   const WidthPair runs{WidthRuns(tiles.k), WidthRuns(tiles.v)};
+  alignas(64) static constexpr float kNone[kChunkTokens] = {};
+  chunk.start = {kNone, 0};
   if (tiles.mean) {
-    scratch.mean.prepare(*tiles.mean, {first_query, first_query + queries.n_queries},
-                         {chunk.begin, end});
+    scratch.mean.prepare(*tiles.mean, {first_query, first_query + queries.n_queries}, end);
+    chunk.start = {scratch.score, kChunkTokens};
   }
   for (;; chunks.take(chunk)) {
     later.take(chunk.ahead);
-    chunk.start = start_scores<Ops>(tiles.mean, chunk.begin, scratch);
+    if (tiles.mean) scratch.mean.fill(chunk.begin, scratch.score);
     attend_chunk<Ops>(tiles, runs, queries, chunk, scratch);
     if (chunks.done()) break;
   }

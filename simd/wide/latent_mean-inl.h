@@ -1,136 +1,107 @@
 // What the turned mean of the keys adds to the scores of a chunk (simd/latent_run.h).
 #pragma once
 
-#include "simd/wide/latent_shares-inl.h"
+#include "simd/wide/latent_functions-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
 
-static_assert(kChunkTokens == kLatentChunk);
+static_assert(kChunkTokens == kLatentChunk && kMeanLanes == kLatentStarts);
 
 /// From so many queries on the shares of a block are found chunk by chunk, not query by query.
-constexpr int kMeanBlock = 8;
-
-/// Asks for the phases of the chunk that begins at `token`: they lie far apart in a long table.
-inline void prefetch_phases(const TurnedMean& mean, int64_t token) {
-  const int64_t n = 2 * mean.phases->n_pairs;
-  for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(mean.start + token * n + i);
-}
-
-/// What kQueries queries take of one function, even or odd, added to their sums; kStride: floats
-/// from one query's share to the next.
-template <class Ops, int64_t kStride, int kQueries, int kHeld>
-[[gnu::always_inline]] inline void add_function(const float* share, const float* function,
-                                                typename Ops::Float (&sum)[kQueries][kHeld]) {
-  using Float = typename Ops::Float;
-  Float value[kHeld];
-  unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
-    value[v] = Float::load_aligned(function + v * Ops::kLanes);
-  });
-  unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    const Float own(share[q * kStride]);
-    unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
-      sum[q][v] = Ops::mul_add(own, value[v], sum[q][v]);
-    });
-  });
-}
-
-/// The shares and constants of some queries, the first's at these places.
-struct QueryShares {
-  const float *even, *odd;  // of the first function
-  const float* constant;
-};
-
-/// Scores of kQueries queries for a chunk, in units of log 2: their shares times the functions.
-template <class Ops, int kQueries, int64_t kStride>
-void sum_functions(const ChunkPhases& phases, const ActivePairs& active, const QueryShares& own,
-                   float* score) {
-  using Float = typename Ops::Float;
-  constexpr int kHalf = kChunkTokens / 2, kVectors = kHalf / Ops::kLanes;
-  constexpr int kHeld = kVectors < 4 ? kVectors : 4;
-  for (int first = 0; first < kVectors; first += kHeld) {
-    Float even[kQueries][kHeld], odd[kQueries][kHeld];
-    unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
-        even[q][v] = Float(own.constant[q]);
-        odd[q][v] = Float(0.0f);
-      });
-    });
-    for (int k = 0; k < active.n_functions(); ++k) {
-      const int f = k < active.n ? active.of[k] : phases.n_fast + k - active.n;
-      const float* function = phases.functions + f * kChunkTokens + first * Ops::kLanes;
-      add_function<Ops, kStride>(own.even + k * kMeanLanes, function, even);
-      add_function<Ops, kStride>(own.odd + k * kMeanLanes, function + kHalf, odd);
-    }
-    unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
-        float* middle = score + q * kChunkTokens + kHalf;
-        const int at = (first + v) * Ops::kLanes;
-        (even[q][v] + odd[q][v]).store_aligned(middle + at);
-        Ops::reversed(even[q][v] - odd[q][v]).store_aligned(middle - at - Ops::kLanes);
-      });
-    });
-  }
-}
+constexpr int kMeanBlock = 5;
 
 /// The mean of a block of queries on its way through the chunks of a run.
 template <class Ops>
 class MeanScores {
  public:
-  /// `queries` of the mean's; their chunks end at token `end`, the first begins at `begin`.
-  void prepare(const TurnedMean& mean, Range queries, Range tokens) {
+  /// `queries` of the mean's, whose chunks end at token `end`.
+  [[gnu::noinline]] void prepare(const TurnedMean& mean, Range queries, int64_t end) {
     mean_ = &mean;
     n_queries_ = int(queries.size());
-    end_ = tokens.end;
-    base_ = end_;
-    if (n_queries_ < kMeanBlock) {
-      for (int64_t t = tokens.begin; t < first_behind(tokens.begin); t += kChunkTokens) {
-        prefetch_phases(mean, t);
-      }
-    }
+    end_ = end;
+    base_ = end;
+    rounds_ = Ops::kPairedFunctions;
+    std::fill_n(scale_, kMeanLanes, 0.0f);
     for (int q = 0; q < n_queries_; ++q) turn_to_middle(q, int(queries.begin) + q);
     list_active();
+    plain_.prepare(*mean.phases, active_);
+    if constexpr (Ops::kPairedFunctions) {
+      if (rounds_) pairs_.prepare(*mean.phases, active_);
+    }
     if (n_queries_ < kMeanBlock) return;
     for (int i = 0; i < 2 * n_pairs(); ++i) {
-      std::fill_n(lanes_.of[i], kMeanLanes, 0.0f);
-      for (int q = 0; q < n_queries_; ++q) lanes_.of[i][q] = weights_[q][i];
+      std::fill_n(lanes_[i], kMeanLanes, 0.0f);
+      for (int q = 0; q < n_queries_; ++q) lanes_[i][q] = weights_[q][i];
     }
   }
 
   /// Fills score [n_queries, kChunkTokens] with what the mean gives in the chunk that begins at
   /// `token`.
-  void fill(int64_t token, float* score) {
+  [[gnu::noinline]] void fill(int64_t token, float* score) {
     if (n_queries_ >= kMeanBlock) {
+      if (token + kChunkTokens < end_) prefetch_phases(mean_->start, token + kChunkTokens);
       const float* start = mean_->start + token * 2 * n_pairs();
-      if (token + kChunkTokens < end_) prefetch_phases(*mean_, token + kChunkTokens);
-      find_shares<Ops, LaneOf::kQuery>(*mean_->phases, active_, start, lanes_, shares_[0]);
-      return fill_by<1>(shares_[0].even[0], shares_[0].odd[0], score);
+      find<LaneOf::kQuery>(start, {lanes_[0], kMeanLanes}, scale_, 0);
+      return fill_by<LaneOf::kQuery>(0, score);
     }
-    const int64_t next_group = token + kMeanLanes * kChunkTokens;
-    if (next_group < end_) prefetch_phases(*mean_, next_group);
-    const int64_t lane = lane_of(token);
-    constexpr int64_t kStride = sizeof(Shares) / sizeof(float);
-    fill_by<kStride>(shares_[0].even[0] + lane, shares_[0].odd[0] + lane, score);
+    fill_by<LaneOf::kChunk>(lane_of(token), score);
   }
 
  private:
+  /// Above this rounding would move scores, in units of log 2, by more than some 0.005.
+  static constexpr float kMostRounded = 128;
+
   int n_pairs() const { return mean_->phases->n_pairs; }
-  int64_t first_behind(int64_t token) const {
-    return std::min<int64_t>(token + kMeanLanes * kChunkTokens, end_);
+  /// Asks for the phases of the chunk that begins at `token`: they lie far apart in a long table.
+  void prefetch_phases(const float* start, int64_t token) const {
+    const int64_t n = 2 * n_pairs();
+    for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(start + token * n + i);
+  }
+  /// Weights [2 n_pairs] from pair i on, as many as V holds, turned by half a chunk and in units of
+  /// log 2; returns what they reach.
+  template <class V>
+  [[gnu::always_inline]] V turn_pairs(const float* weights, int i, float* out) const {
+    constexpr bool kScalar = std::is_same_v<V, float>;
+    const auto at = [](const float* p) {
+      if constexpr (kScalar)
+        return *p;
+      else
+        return V::load_unaligned(p);
+    };
+    const auto put = [](V x, float* p) {
+      if constexpr (kScalar)
+        *p = x;
+      else
+        x.store_unaligned(p);
+    };
+    const int n = n_pairs();
+    const float* middle = mean_->phases->middle;
+    const V log2_e(1.44269504f);
+    const V a = at(weights + i) * log2_e, b = at(weights + n + i) * log2_e;
+    const V c = at(middle + i), s = at(middle + n + i);
+    const V cosines = a * c + b * s, sines = b * c - a * s;
+    put(cosines, out + i);
+    put(sines, out + n + i);
+    using std::abs, xsimd::abs;
+    return (abs(cosines) + abs(sines)) * at(mean_->phases->reach + i);
   }
 
-  /// The weights of query q of the block, `from` of the mean's, turned by half a chunk and in units
-  /// of log 2.
+  /// The weights of query q of the block, `from` of the mean's.
   void turn_to_middle(int q, int from) {
-    constexpr float kLog2E = 1.44269504f;
+    using Float = typename Ops::Float;
     const int n = n_pairs();
-    const float *a = mean_->weights + from * 2 * n, *b = a + n;
-    const float *c = mean_->phases->middle, *s = c + n;
-    for (int i = 0; i < n; ++i) {
-      weights_[q][i] = (a[i] * c[i] + b[i] * s[i]) * kLog2E;
-      weights_[q][n + i] = (b[i] * c[i] - a[i] * s[i]) * kLog2E;
-    }
-    constant_[q] = mean_->constant[from] * kLog2E;
+    const float* own = mean_->weights + from * 2 * n;
+    Float sum(0.0f);
+    int i = 0;
+    for (; i + Ops::kLanes <= n; i += Ops::kLanes) sum += turn_pairs<Float>(own, i, weights_[q]);
+    float most = Ops::sum_of(sum) * (1 + 1e-5f) + 1e-20f;
+    for (; i < n; ++i) most += turn_pairs<float>(own, i, weights_[q]);
+    constant_[q] = mean_->constant[from] * 1.44269504f;
+    // No rounded share, and no sum of all of a query's, is above kOne.
+    rounds_ &= most <= kMostRounded;
+    scale_[q] = kOne / most;
+    unit_[q] = most / (kOne * kOne);
   }
 
   void list_active() {
@@ -157,13 +128,25 @@ class MeanScores {
       return behind / kChunkTokens;
     }
     base_ = token;
-    const int64_t row = 2 * n_pairs();
-    const int n_lanes = int(ceil_div(first_behind(token) - token, kChunkTokens));
-    transpose(mean_->start + token * row, kChunkTokens * row, n_lanes);
+    const PhaseLanes starts = starts_from(token);
     for (int q = 0; q < n_queries_; ++q) {
-      find_shares<Ops, LaneOf::kChunk>(*mean_->phases, active_, weights_[q], lanes_, shares_[q]);
+      alignas(64) float scale[kMeanLanes];
+      std::fill_n(scale, kMeanLanes, scale_[q]);
+      find<LaneOf::kChunk>(weights_[q], starts, scale, q);
     }
     return 0;
+  }
+
+  /// The phases of the chunk that begins at `token`, and those behind it.
+  PhaseLanes starts_from(int64_t token) {
+    const ChunkStarts& listed = mean_->starts;
+    if (listed.data && token % kChunkTokens == 0) {
+      return {listed.data + token / kChunkTokens, listed.stride};
+    }
+    const int64_t row = 2 * n_pairs(), last = std::min(token + kMeanLanes * kChunkTokens, end_);
+    transpose(mean_->start + token * row, kChunkTokens * row,
+              int(ceil_div(last - token, kChunkTokens)));
+    return {lanes_[0], kMeanLanes};
   }
 
   /// Rows of phases, `stride` floats apart, to lanes; lanes without a row count as 0.
@@ -184,28 +167,43 @@ class MeanScores {
                              __builtin_shufflevector(low[0], low[1], 2, 3, 6, 7),
                              __builtin_shufflevector(high[0], high[1], 0, 1, 4, 5),
                              __builtin_shufflevector(high[0], high[1], 2, 3, 6, 7)};
-        for (int k = 0; k < 4; ++k) std::memcpy(lanes_.of[i + k] + lane, &out[k], sizeof(Four));
+        for (int k = 0; k < 4; ++k) std::memcpy(lanes_[i + k] + lane, &out[k], sizeof(Four));
       }
       for (; i < n; ++i) {
-        for (int k = lane; k < lane + 4; ++k)
-          lanes_.of[i][k] = k < n_rows ? rows[k * stride + i] : 0;
+        for (int k = lane; k < lane + 4; ++k) lanes_[i][k] = k < n_rows ? rows[k * stride + i] : 0;
       }
     }
   }
 
-  template <int64_t kStride>
-  void fill_by(const float* even, const float* odd, float* score) const {
+  /// Shares of all queries, or of query q in many chunks.
+  template <LaneOf kLane>
+  void find(const float* own, const PhaseLanes& lanes, const float* scale, int q) {
+    find_shares<Ops, kLane>(*mean_->phases, active_, own, lanes, shares_[q]);
+    if constexpr (Ops::kPairedFunctions) {
+      if (rounds_) rounded_[q].template round<Ops>(active_, shares_[q], scale);
+    }
+  }
+
+  /// All queries' scores by the shares in `lane`, or from it on.
+  template <LaneOf kLane>
+  void fill_by(int64_t lane, float* score) const {
+    if constexpr (Ops::kPairedFunctions) {
+      if (rounds_) return sum_all<kLane>(pairs_, rounded_, lane, score);
+    }
+    sum_all<kLane>(plain_, shares_, lane, score);
+  }
+
+  template <LaneOf kLane, class Functions, class Lanes>
+  void sum_all(const Functions& functions, const Lanes* shares, int64_t lane, float* score) const {
+    constexpr int64_t kStride = kLane == LaneOf::kQuery ? 1 : sizeof(Lanes) / sizeof(float);
     constexpr int kMost = Ops::kMeanQueries;
-    const auto own = [&](int q) {
-      return QueryShares{even + q * kStride, odd + q * kStride, constant_ + q};
+    const auto some = [&]<int kQueries>(int q) {
+      functions.template sum<kQueries, kStride>(
+          shares[0], lane + q * kStride, {constant_ + q, unit_ + q}, score + q * kChunkTokens);
     };
     int q = 0;
-    for (; q + kMost <= n_queries_; q += kMost, score += kMost * kChunkTokens) {
-      sum_functions<Ops, kMost, kStride>(*mean_->phases, active_, own(q), score);
-    }
-    for (; q < n_queries_; ++q, score += kChunkTokens) {
-      sum_functions<Ops, 1, kStride>(*mean_->phases, active_, own(q), score);
-    }
+    for (; q + kMost <= n_queries_; q += kMost) some.template operator()<kMost>(q);
+    for (; q < n_queries_; ++q) some.template operator()<1>(q);
   }
 
   const TurnedMean* mean_ = nullptr;
@@ -215,8 +213,14 @@ class MeanScores {
   ActivePairs active_;
   alignas(64) float weights_[kQueryBlock][kLatentMaxCoords + 16];
   float constant_[kQueryBlock];
-  PhaseLanes lanes_;               // weights of queries, or phases of chunks
-  Shares shares_[kMeanBlock - 1];  // of all queries, or of each
+  alignas(64) float scale_[kQueryBlock];  // of rounded shares
+  float unit_[kQueryBlock];
+  bool rounds_ = false;
+  FloatFunctions<Ops> plain_;
+  PairedFunctions<Ops> pairs_;
+  alignas(64) float lanes_[kLatentMaxCoords][kMeanLanes];  // of queries, or of chunks
+  Shares shares_[kMeanBlock - 1];                          // of all queries, or of each
+  PairedShares rounded_[kMeanBlock - 1];
 };
 
 }  // namespace

@@ -24,20 +24,40 @@ struct ActivePairs {
       n += taken[f] != 0;
     }
   }
-  /// Even functions, or odd ones: those of the fast pairs, then polynomials.
-  int n_functions() const { return n + kSlowPolynomials / 2; }
+  /// Functions: cos, or sin, of the fast pairs, then polynomials; the first even one is constant.
+  int n_even() const { return n + kSlowPolynomials / 2 - 1; }
+  int n_odd() const { return n + kSlowPolynomials / 2; }
+  /// Places of function k in the table of functions, in rows of half a chunk.
+  int even_row(const ChunkPhases& phases, int k) const {
+    return 2 * (k < n ? of[k] : phases.n_fast + 1 + k - n);
+  }
+  int odd_row(const ChunkPhases& phases, int k) const {
+    return 2 * (k < n ? of[k] : phases.n_fast + k - n) + 1;
+  }
 };
 
-/// [2 n_pairs] of each lane: weights of queries, or phases of chunks' first tokens.
+/// [2 n_pairs] of each lane: weights of queries, or phases of chunks' first tokens; `stride` floats
+/// from one row to the next.
 struct PhaseLanes {
-  alignas(64) float of[kLatentMaxCoords][kMeanLanes];
+  const float* data;
+  int64_t stride;
+  const float* row(int i) const { return data + i * stride; }
 };
 
-/// Of each lane, function by function: cos and sin of the active pairs, then the even and the odd
-/// polynomials.
+/// Of each lane, function by function: even and odd side by side, so that few of them lie in few
+/// pages.
 struct Shares {
-  alignas(64) float even[kMostFunctions][kMeanLanes];
-  alignas(64) float odd[kMostFunctions][kMeanLanes];
+  alignas(64) float constant[kMeanLanes];
+  struct Function {
+    alignas(64) float even[kMeanLanes];
+    alignas(64) float odd[kMeanLanes];
+  } of[kMostFunctions];
+};
+
+/// Of some queries.
+struct QueryScales {
+  const float* constant;  // in units of log 2
+  const float* unit;      // what a product of rounded shares and functions is worth
 };
 
 enum class LaneOf { kQuery, kChunk };
@@ -50,9 +70,9 @@ struct TurnedPair {
   Float even, odd;
 
   /// Pair i of n; own [2 n]: what all lanes share, phases for queries and weights for chunks.
-  [[gnu::always_inline]] TurnedPair(const float* own, const float (*lanes)[kMeanLanes], int i,
-                                    int n) {
-    const Float x = Float::load_aligned(lanes[i]), y = Float::load_aligned(lanes[n + i]);
+  [[gnu::always_inline]] TurnedPair(const float* own, const PhaseLanes& lanes, int i, int n) {
+    const Float x = Float::load_unaligned(lanes.row(i)),
+                y = Float::load_unaligned(lanes.row(n + i));
     const Float u(own[i]), v(own[n + i]);
     even = Ops::mul_add(x, u, y * v);
     if constexpr (kLane == LaneOf::kQuery) {
@@ -72,11 +92,11 @@ void find_shares(const ChunkPhases& phases, const ActivePairs& active, const flo
   const int n = phases.n_pairs, n_fast = phases.n_fast;
   const float* odd_rows = phases.slow + kEach * phases.n_slow_rows();
   for (int lane = 0; lane < kMeanLanes; lane += Ops::kLanes) {
-    const auto* from = reinterpret_cast<const float(*)[kMeanLanes]>(lanes.of[0] + lane);
+    const PhaseLanes from{lanes.data + lane, lanes.stride};
     for (int k = 0; k < active.n; ++k) {
       const TurnedPair<Ops, kLane> pair(own, from, active.of[k], n);
-      pair.even.store_aligned(shares.even[k] + lane);
-      pair.odd.store_aligned(shares.odd[k] + lane);
+      pair.even.store_aligned(shares.of[k].even + lane);
+      pair.odd.store_aligned(shares.of[k].odd + lane);
     }
     Float evens[kEach], odds[kEach];
     for (int k = 0; k < kEach; ++k) evens[k] = odds[k] = Float(0.0f);
@@ -88,10 +108,9 @@ void find_shares(const ChunkPhases& phases, const ActivePairs& active, const flo
         odds[k] = Ops::mul_add(Float(odd_rows[row + k]), pair.odd, odds[k]);
       });
     }
-    for (int k = 0; k < kEach; ++k) {
-      evens[k].store_aligned(shares.even[active.n + k] + lane);
-      odds[k].store_aligned(shares.odd[active.n + k] + lane);
-    }
+    evens[0].store_aligned(shares.constant + lane);
+    for (int k = 1; k < kEach; ++k) evens[k].store_aligned(shares.of[active.n + k - 1].even + lane);
+    for (int k = 0; k < kEach; ++k) odds[k].store_aligned(shares.of[active.n + k].odd + lane);
   }
 }
 

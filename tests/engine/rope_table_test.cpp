@@ -64,5 +64,20 @@ TEST(RopeTable, RowsHoldCosinesThenSines) {
   }
 }
 
+TEST(RopeTable, ChunkStartsAreItsRowsSideBySide) {
+  RopeTable table(config(8));
+  table.reserve(300);
+  table.reserve(20000);  // grown
+  EXPECT_EQ(table.chunk_starts(64).data, nullptr);
+  for (const int64_t first : {0, 128, 4096, 19968}) {
+    const simd::ChunkStarts starts = table.chunk_starts(first);
+    ASSERT_NE(starts.data, nullptr);
+    for (int64_t k = 0; k < simd::kLatentStarts && first + k * simd::kLatentChunk < 20000; ++k) {
+      const float* row = table.row(first + k * simd::kLatentChunk);
+      for (int i = 0; i < 8; ++i) EXPECT_EQ(starts.data[i * starts.stride + k], row[i]);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lowkey::engine

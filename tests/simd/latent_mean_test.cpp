@@ -15,15 +15,23 @@ namespace {
 
 constexpr int kPairs = 24, kTokens = 700, kValues = 12;
 // Few queries, and a block and a part of many.
-constexpr int kCounts[] = {5, 21};
+constexpr int kCounts[] = {4, 21};
+constexpr int kStartsStride = simd::kLatentStarts + kTokens / simd::kLatentChunk + 1;
 // Functions of a chunk are rounded to 6e-8 and cut off below 2.4e-5; sums of 48 terms in float.
 constexpr double kPhaseError = 4e-5;
+// Where functions and shares are rounded to 16 bits: half a step of 1 / 32767 of what weights reach
+// (1.5 times their sum) for each of 28 functions, four standard deviations of their sum.
+constexpr double kRounding = 4 * 0.29 * 5.3 * 1.5 / 32767;
 
 std::vector<double> frequencies() {
   std::vector<double> out;
   for (int i = 0; i < kPairs; ++i) out.push_back(std::pow(1e4, -i / double(kPairs)));
   return out;
 }
+
+/// Phases token by token; those of chunks' first tokens beside them; weights of which one outweighs
+/// all others, so that rounded shares come close to their limits; one too large to be rounded.
+enum class Kind { kRows, kStarts, kOneLarge, kTooLarge };
 
 /// A sequence whose keys are their mean alone: no coordinate of a key is stored.
 struct MeanCase {
@@ -32,17 +40,29 @@ struct MeanCase {
   LatentRunCase run{k.plan(), v.plan(), kTokens, 3};
   int n_queries;
   std::vector<float> phases, weights, constant, q;
+  std::vector<float> starts;  // [2 kPairs, kStartsStride] of the phases, or none
   std::vector<int32_t> begin, end;
 
-  explicit MeanCase(int count) : n_queries(count), q(size_t(count), 0.0f) {
+  MeanCase(int count, Kind kind) : n_queries(count), q(size_t(count), 0.0f) {
     for (int n = 0; n < kTokens; ++n) {
       for (const double shift : {0.0, std::numbers::pi / 2}) {
         for (const double f : frequencies()) phases.push_back(float(std::cos(n * f - shift)));
       }
     }
+    if (kind == Kind::kStarts) starts.resize(2 * kPairs * kStartsStride, 0.25f);
+    for (int n = 0; n < kTokens && !starts.empty(); n += simd::kLatentChunk) {
+      for (int i = 0; i < 2 * kPairs; ++i) {
+        starts[size_t(i * kStartsStride + n / simd::kLatentChunk)] =
+            phases[size_t(n * 2 * kPairs + i)];
+      }
+    }
     std::mt19937 random(4);
     std::normal_distribution<float> normal(0, 0.4f);
     for (int i = 0; i < count * 2 * kPairs; ++i) weights.push_back(normal(random));
+    for (int i = 0; i < count && kind >= Kind::kOneLarge; ++i) {
+      weights[size_t((2 * i + i / kPairs % 2) * kPairs + i % kPairs)] =
+          kind == Kind::kOneLarge ? 30.0f : 300.0f;
+    }
     for (int i = 0; i < count; ++i) {
       constant.push_back(normal(random));
       begin.push_back(37 * (i % 5));
@@ -57,7 +77,9 @@ struct MeanCase {
     const auto n = size_t(n_queries);
     Outcome o{std::vector<float>(n, -INFINITY), std::vector<float>(n, 0.0f),
               std::vector<float>(n * kValues, 0.0f)};
-    const simd::TurnedMean mean{&table.phases(), phases.data(), weights.data(), constant.data()};
+    const simd::ChunkStarts listed{starts.empty() ? nullptr : starts.data(), kStartsStride};
+    const simd::TurnedMean mean{&table.phases(), phases.data(), weights.data(), constant.data(),
+                                listed};
     simd::LatentRuns tiles = run.runs(k.plan(), v.plan());
     if (with_mean) tiles.mean = &mean;
     set.latent_attend(tiles, {q.data(), begin.data(), end.data(), n_queries, 1, kValues},
@@ -66,8 +88,8 @@ struct MeanCase {
   }
 };
 
-::testing::AssertionResult check_queries(const simd::KernelSet& set, int n_queries) {
-  const MeanCase c(n_queries);
+::testing::AssertionResult check_queries(const simd::KernelSet& set, int n_queries, Kind kind) {
+  const MeanCase c(n_queries, kind);
   const auto want = c.attend(copy_of_scalar_set(), true), got = c.attend(set, true);
   const std::vector<float> values = c.run.decode(simd::LatentSide::kV, c.v.plan());
   double gain = 1;
@@ -78,7 +100,7 @@ struct MeanCase {
     double norm = std::abs(double{c.constant[size_t(i)]});
     for (int w = 0; w < 2 * kPairs; ++w)
       norm += std::abs(double{c.weights[size_t(i * 2 * kPairs + w)]});
-    const double bound = kPhaseError * norm + 5e-6;
+    const double bound = (kPhaseError + kRounding) * norm + 5e-6;
     LK_CHECK_THAT(within(std::log(got.sum[size_t(i)]) + got.max[size_t(i)],
                          std::log(want.sum[size_t(i)]) + want.max[size_t(i)], bound, i, -1));
     for (int d = 0; d < kValues; ++d) {
@@ -98,7 +120,11 @@ struct MeanCase {
 }
 
 ::testing::AssertionResult check_mean(const simd::KernelSet& set) {
-  for (const int n : kCounts) LK_CHECK_THAT(check_queries(set, n));
+  for (const int n : kCounts) {
+    for (const Kind kind : {Kind::kRows, Kind::kStarts, Kind::kOneLarge, Kind::kTooLarge}) {
+      LK_CHECK_THAT(check_queries(set, n, kind));
+    }
+  }
   return ::testing::AssertionSuccess();
 }
 
@@ -113,6 +139,27 @@ TEST(LatentMean, CheckNoticesItsAbsence) {
     simd::scalar::latent_attend(without, queries, state);
   };
   EXPECT_FALSE(check_mean(set));
+}
+
+TEST(ChunkTable, NoShareOfChangingFunctionsIsBeyondItsReach) {
+  const engine::ChunkTable table = engine::ChunkTable::create(frequencies()).value();
+  const simd::ChunkPhases& p = table.phases();
+  constexpr int kEach = simd::kSlowPolynomials / 2;
+  for (int i = 0; i < kPairs; ++i) {
+    double largest = 0;
+    for (int step = 0; step < 64; ++step) {
+      const double angle = step * std::numbers::pi / 128;
+      double sum = i < p.n_fast ? std::cos(angle) + std::sin(angle) : 0.0;
+      for (int j = 0; j < kEach && i >= p.n_fast; ++j) {
+        const float* even = p.slow + (i - p.n_fast) * kEach;
+        if (j > 0) sum += std::abs(even[j]) * std::cos(angle);
+        sum += std::abs(even[p.n_slow_rows() * kEach + j]) * std::sin(angle);
+      }
+      largest = std::max(largest, sum);
+    }
+    EXPECT_LE(largest, p.reach[i] * (1 + 1e-6)) << i;
+    EXPECT_GE(largest, 0.4 * p.reach[i]) << i;
+  }
 }
 
 TEST(ChunkTable, FunctionsMakeUpThePhasesOfAChunk) {

@@ -1,0 +1,197 @@
+// Sums of the functions of a chunk by the shares that queries take of them: in floats, or, where
+// the set has products of pairs of 16-bit integers (Ops::kPairedFunctions), of rounded ones.
+#pragma once
+
+#include "simd/wide/latent_shares-inl.h"
+
+namespace lowkey::simd::wide {
+namespace {
+
+constexpr int kHalfChunk = kChunkTokens / 2;
+constexpr float kOne = 32767;  // the largest of a rounded function, or share
+
+/// Vectors of half a chunk that are summed together.
+template <class Ops>
+constexpr int kHeldVectors = kHalfChunk / Ops::kLanes < 4 ? kHalfChunk / Ops::kLanes : 4;
+
+/// Scores of a vector of tokens `at` behind the middle of the chunk, and of those before it.
+template <class Ops>
+[[gnu::always_inline]] inline void store_halves(typename Ops::Float behind,
+                                                typename Ops::Float before, int at, float* score) {
+  behind.store_aligned(score + kHalfChunk + at);
+  Ops::reversed(before).store_aligned(score + kHalfChunk - at - Ops::kLanes);
+}
+
+/// What kQueries queries take of one function added to their sums; kStride: floats from one query's
+/// share to the next.
+template <class Ops, int64_t kStride, int kQueries, int kHeld>
+[[gnu::always_inline]] inline void add_function(const float* share, const float* function,
+                                                typename Ops::Float (&sum)[kQueries][kHeld]) {
+  using Float = typename Ops::Float;
+  Float value[kHeld];
+  unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+    value[v] = Float::load_aligned(function + v * Ops::kLanes);
+  });
+  unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+    const Float own(share[q * kStride]);
+    unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+      sum[q][v] = Ops::mul_add(own, value[v], sum[q][v]);
+    });
+  });
+}
+
+/// The functions as the tables have them.
+template <class Ops>
+struct FloatFunctions {
+  const ChunkPhases* phases;
+  const ActivePairs* active;
+
+  void prepare(const ChunkPhases& p, const ActivePairs& a) {
+    phases = &p;
+    active = &a;
+  }
+
+  /// Scores of kQueries queries for a chunk, in units of log 2. Their shares stand in lane `lane`,
+  /// each query's kStride floats behind the last one's.
+  template <int kQueries, int64_t kStride>
+  void sum(const Shares& shares, int64_t lane, const QueryScales& scales, float* score) const {
+    using Float = typename Ops::Float;
+    constexpr int kHeld = kHeldVectors<Ops>;
+    for (int first = 0; first < kHalfChunk; first += kHeld * Ops::kLanes) {
+      Float even[kQueries][kHeld], odd[kQueries][kHeld];
+      unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+        const Float constant(scales.constant[q] + shares.constant[lane + q * kStride]);
+        unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+          even[q][v] = constant;
+          odd[q][v] = Float(0.0f);
+        });
+      });
+      const float* table = phases->functions + first;
+      for (int k = 0; k < active->n_odd(); ++k) {
+        if (k < active->n_even()) {
+          const float* function = table + active->even_row(*phases, k) * kHalfChunk;
+          add_function<Ops, kStride>(shares.of[k].even + lane, function, even);
+        }
+        const float* function = table + active->odd_row(*phases, k) * kHalfChunk;
+        add_function<Ops, kStride>(shares.of[k].odd + lane, function, odd);
+      }
+      unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+        unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+          store_halves<Ops>(even[q][v] + odd[q][v], even[q][v] - odd[q][v], first + v * Ops::kLanes,
+                            score + q * kChunkTokens);
+        });
+      });
+    }
+  }
+};
+
+constexpr int kMostPairs = (kMostFunctions + 1) / 2;
+
+/// Shares as integers, of two functions in every 32 bits.
+struct PairedShares {
+  alignas(64) float constant[kMeanLanes];
+  struct Pair {
+    alignas(64) int32_t even[kMeanLanes];
+    alignas(64) int32_t odd[kMeanLanes];
+  } of[kMostPairs];
+
+  /// scale [kMeanLanes]: what each lane's are multiplied by.
+  template <class Ops>
+  void round(const ActivePairs& active, const Shares& found, const float* scale) {
+    static_assert(Ops::kLanes == kMeanLanes);
+    using Float = typename Ops::Float;
+    const Float by = Float::load_aligned(scale), none(0.0f);
+    std::copy_n(found.constant, kMeanLanes, constant);
+    for (int k = 0; k < active.n_odd(); k += 2) {
+      const auto *low = &found.of[k], *high = low + 1;
+      const auto part = [&](const float* x, bool there) {
+        return there ? Float::load_aligned(x) * by : none;
+      };
+      const int n_even = active.n_even(), n_odd = active.n_odd();
+      Ops::store(of[k / 2].even,
+                 Ops::pair_of(part(low->even, k < n_even), part(high->even, k + 1 < n_even)));
+      Ops::store(of[k / 2].odd, Ops::pair_of(part(low->odd, true), part(high->odd, k + 1 < n_odd)));
+    }
+  }
+};
+
+/// The functions that are active, as integers up to kOne, two in every 32 bits.
+template <class Ops>
+struct PairedFunctions {
+  int n_even, n_odd;  // pairs
+  struct Pair {
+    alignas(64) int32_t even[kHalfChunk];
+    alignas(64) int32_t odd[kHalfChunk];
+  } of[kMostPairs];
+
+  void prepare(const ChunkPhases& p, const ActivePairs& active) {
+    alignas(64) static constexpr float kNone[kHalfChunk] = {};
+    const auto pair = [](const float* low, const float* high, int32_t* out) {
+      using Float = typename Ops::Float;
+      const Float one(kOne);
+      for (int t = 0; t < kHalfChunk; t += Ops::kLanes) {
+        Ops::store(out + t, Ops::pair_of(Float::load_aligned(low + t) * one,
+                                         Float::load_aligned(high + t) * one));
+      }
+    };
+    const auto row = [&](int i) { return p.functions + i * kHalfChunk; };
+    n_even = ceil_div(active.n_even(), 2);
+    n_odd = ceil_div(active.n_odd(), 2);
+    for (int i = 0; i < n_even; ++i) {
+      const int k = 2 * i;
+      pair(row(active.even_row(p, k)),
+           k + 1 < active.n_even() ? row(active.even_row(p, k + 1)) : kNone, of[i].even);
+    }
+    for (int i = 0; i < n_odd; ++i) {
+      const int k = 2 * i;
+      pair(row(active.odd_row(p, k)),
+           k + 1 < active.n_odd() ? row(active.odd_row(p, k + 1)) : kNone, of[i].odd);
+    }
+  }
+
+  /// As FloatFunctions::sum.
+  template <int kQueries, int64_t kStride>
+  void sum(const PairedShares& shares, int64_t lane, const QueryScales& scales,
+           float* score) const {
+    using Float = typename Ops::Float;
+    constexpr int kHeld = kHeldVectors<Ops>;
+    static_assert(kHeld * Ops::kLanes == kHalfChunk);
+    typename Ops::Sums evens[kQueries][kHeld], odds[kQueries][kHeld];
+    unrolled<kQueries * kHeld>([&](auto i) __attribute__((always_inline)) {
+      evens[i / kHeld][i % kHeld] = odds[i / kHeld][i % kHeld] = Ops::sums(0);
+    });
+    for (int i = 0; i < n_even; ++i) add<kStride>(shares.of[i].even + lane, of[i].even, evens);
+    for (int i = 0; i < n_odd; ++i) add<kStride>(shares.of[i].odd + lane, of[i].odd, odds);
+    unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+      const Float constant(scales.constant[q] + shares.constant[lane + q * kStride]);
+      const Float unit(scales.unit[q]);
+      unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+        const auto own = [&](const typename Ops::Sums& x) {
+          return Ops::mul_add(Ops::to_float(x, 0), unit, constant);
+        };
+        store_halves<Ops>(own(Ops::add_sums(evens[q][v], odds[q][v])),
+                          own(Ops::subtract_sums(evens[q][v], odds[q][v])), v * Ops::kLanes,
+                          score + q * kChunkTokens);
+      });
+    });
+  }
+
+ private:
+  template <int64_t kStride, int kQueries, int kHeld>
+  [[gnu::always_inline]] static void add(const int32_t* share, const int32_t* function,
+                                         typename Ops::Sums (&sum)[kQueries][kHeld]) {
+    typename Ops::Codes value[kHeld];
+    unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+      value[v] = Ops::held(Ops::load(function + v * Ops::kLanes));
+    });
+    unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+      const auto own = Ops::sums(share[q * kStride]);
+      unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+        sum[q][v] = Ops::dot_pairs(sum[q][v], value[v], own);
+      });
+    });
+  }
+};
+
+}  // namespace
+}  // namespace lowkey::simd::wide

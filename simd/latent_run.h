@@ -25,8 +25,6 @@ constexpr int kLatentAhead = 2;
 /// by kSlowTurn radians: the first term left out is then below J_8(2) = 2.3e-5.
 constexpr int kSlowPolynomials = 8;
 constexpr double kSlowTurn = 2.0;
-/// Slow pairs come in so many at a time, the last of them filled up with pairs of no share.
-constexpr int kSlowPadding = 4;
 
 /// The functions of a chunk. Pairs come by falling frequency, the first n_fast turn too fast for
 /// polynomials. Distances from the middle: (kLatentChunk - 1) / 2 tokens to either side.
@@ -36,7 +34,7 @@ struct ChunkPhases {
   // [n_fast + kSlowPolynomials / 2, 2, kLatentChunk / 2], for the second half's tokens: cos and sin
   // of a fast pair's angle from the middle, then T_2j and T_2j+1 of 2 distance / kLatentChunk
   const float* functions = nullptr;
-  // [2, n_slow_rows(), kSlowPolynomials / 2]: the even polynomials that make up cos of each slow
+  // [2, n_slow(), kSlowPolynomials / 2]: the even polynomials that make up cos of each slow
   // pair, then the odd ones that make up sin
   const float* slow = nullptr;
   // [2 n_pairs]: the phases of half a chunk, kLatentChunk - 1 halves
@@ -45,7 +43,7 @@ struct ChunkPhases {
   // constant in a chunk, all of them together
   const float* reach = nullptr;
 
-  int n_slow_rows() const { return int(round_up(n_pairs - n_fast, kSlowPadding)); }
+  int n_slow() const { return n_pairs - n_fast; }
   int n_function_pairs() const { return n_fast + kSlowPolynomials / 2; }
 };
 

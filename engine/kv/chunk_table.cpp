@@ -61,7 +61,7 @@ Result<ChunkTable> ChunkTable::create(std::span<const double> frequencies) {
   simd::ChunkPhases& p = table.phases_;
   p.n_pairs = int(frequencies.size());
   p.n_fast = fast_pairs(frequencies);
-  const int64_t n_slow = int64_t{p.n_slow_rows()} * kSlowPolynomials;
+  const int64_t n_slow = int64_t{p.n_slow()} * kSlowPolynomials;
   LK_ASSIGN(table.functions_,
             Buffer<float>::allocate(int64_t{p.n_function_pairs()} * kLatentChunk, "rotary phases"));
   LK_ASSIGN(table.slow_, Buffer<float>::allocate(std::max<int64_t>(n_slow, 1), "rotary phases"));

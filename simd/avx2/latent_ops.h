@@ -65,14 +65,6 @@ struct LatentOps : LatentCodes {
     return wide::exp2_fraction<LatentOps>(f) *
            Float(_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
   }
-  /// kLanes / 4 floats, each in four lanes.
-  static Float spread4(const float* p) {
-    return _mm256_set_m128(_mm_broadcast_ss(p + 1), _mm_broadcast_ss(p));
-  }
-  /// Sums of every fourth lane.
-  static __m128 sum_by_4(Float x) {
-    return _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-  }
   static float first(Float x) { return _mm256_cvtss_f32(x); }
   static Float reversed(Float x) {
     return _mm256_permutevar8x32_ps(x, _mm256_set_epi32(0, 1, 2, 3, 4, 5, 6, 7));

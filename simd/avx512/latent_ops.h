@@ -71,16 +71,6 @@ struct LatentOps : Isa, LatentCodes {
     const Float f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
     return _mm512_scalef_ps(wide::exp2_fraction<LatentOps>(f), x);
   }
-  /// kLanes / 4 floats, each in four lanes.
-  static Float spread4(const float* p) {
-    const __m512i order = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-    return _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(p)), order);
-  }
-  /// Sums of every fourth lane.
-  static __m128 sum_by_4(Float x) {
-    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
-  }
   static float first(Float x) { return _mm512_cvtss_f32(x); }
   static Float reversed(Float x) {
     const __m512i order = _mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);

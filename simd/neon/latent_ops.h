@@ -108,10 +108,6 @@ struct LatentOps : Isa {
     return wide::exp2_fraction<LatentOps>(f) *
            Float(vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
   }
-  /// kLanes / 4 floats, each in four lanes.
-  static Float spread4(const float* p) { return vld1q_dup_f32(p); }
-  /// Sums of every fourth lane.
-  static float32x4_t sum_by_4(Float x) { return x; }
   static float first(Float x) { return vgetq_lane_f32(x, 0); }
   static Float reversed(Float x) {
     const float32x4_t pairs = vrev64q_f32(x);

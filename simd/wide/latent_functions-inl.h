@@ -22,10 +22,21 @@ template <class Ops>
   Ops::reversed(before).store_aligned(score + kHalfChunk - at - Ops::kLanes);
 }
 
-/// What kQueries queries take of one function added to their sums; kStride: floats from one query's
-/// share to the next.
-template <class Ops, int64_t kStride, int kQueries, int kHeld>
-[[gnu::always_inline]] inline void add_function(const float* share, const float* function,
+/// Where the shares of some queries are: in the same lane of their own, or in neighbouring lanes.
+template <class Lanes, LaneOf kLane>
+struct SharesOf {
+  const Lanes* shares;
+  int64_t lane;  // of the first query
+
+  const Lanes& of(int q) const { return shares[kLane == LaneOf::kChunk ? q : 0]; }
+  int64_t lane_of(int q) const { return kLane == LaneOf::kChunk ? lane : lane + q; }
+  /// Those from query q on.
+  SharesOf from(int q) const { return {&of(q), lane_of(q)}; }
+};
+
+/// What kQueries queries take of one function added to their sums; share_of(q): theirs of it.
+template <class Ops, int kQueries, int kHeld, class ShareOf>
+[[gnu::always_inline]] inline void add_function(ShareOf share_of, const float* function,
                                                 typename Ops::Float (&sum)[kQueries][kHeld]) {
   using Float = typename Ops::Float;
   Float value[kHeld];
@@ -33,7 +44,7 @@ template <class Ops, int64_t kStride, int kQueries, int kHeld>
     value[v] = Float::load_aligned(function + v * Ops::kLanes);
   });
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    const Float own(share[q * kStride]);
+    const Float own(share_of(q));
     unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
       sum[q][v] = Ops::mul_add(own, value[v], sum[q][v]);
     });
@@ -51,16 +62,15 @@ struct FloatFunctions {
     active = &a;
   }
 
-  /// Scores of kQueries queries for a chunk, in units of log 2. Their shares stand in lane `lane`,
-  /// each query's kStride floats behind the last one's.
-  template <int kQueries, int64_t kStride>
-  void sum(const Shares& shares, int64_t lane, const QueryScales& scales, float* score) const {
+  /// Scores of kQueries queries for a chunk, in units of log 2.
+  template <int kQueries, LaneOf kLane>
+  void sum(const SharesOf<Shares, kLane>& own, const QueryScales& scales, float* score) const {
     using Float = typename Ops::Float;
     constexpr int kHeld = kHeldVectors<Ops>;
     for (int first = 0; first < kHalfChunk; first += kHeld * Ops::kLanes) {
       Float even[kQueries][kHeld], odd[kQueries][kHeld];
       unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-        const Float constant(scales.constant[q] + shares.constant[lane + q * kStride]);
+        const Float constant(scales.constant[q] + own.of(q).constant[own.lane_of(q)]);
         unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
           even[q][v] = constant;
           odd[q][v] = Float(0.0f);
@@ -70,10 +80,12 @@ struct FloatFunctions {
       for (int k = 0; k < active->n_odd(); ++k) {
         if (k < active->n_even()) {
           const float* function = table + active->even_row(*phases, k) * kHalfChunk;
-          add_function<Ops, kStride>(shares.of[k].even + lane, function, even);
+          add_function<Ops>([&](int q) { return own.of(q).of[k].even[own.lane_of(q)]; }, function,
+                            even);
         }
         const float* function = table + active->odd_row(*phases, k) * kHalfChunk;
-        add_function<Ops, kStride>(shares.of[k].odd + lane, function, odd);
+        add_function<Ops>([&](int q) { return own.of(q).of[k].odd[own.lane_of(q)]; }, function,
+                          odd);
       }
       unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
         unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
@@ -150,8 +162,8 @@ struct PairedFunctions {
   }
 
   /// As FloatFunctions::sum.
-  template <int kQueries, int64_t kStride>
-  void sum(const PairedShares& shares, int64_t lane, const QueryScales& scales,
+  template <int kQueries, LaneOf kLane>
+  void sum(const SharesOf<PairedShares, kLane>& own, const QueryScales& scales,
            float* score) const {
     using Float = typename Ops::Float;
     constexpr int kHeld = kHeldVectors<Ops>;
@@ -160,32 +172,36 @@ struct PairedFunctions {
     unrolled<kQueries * kHeld>([&](auto i) __attribute__((always_inline)) {
       evens[i / kHeld][i % kHeld] = odds[i / kHeld][i % kHeld] = Ops::sums(0);
     });
-    for (int i = 0; i < n_even; ++i) add<kStride>(shares.of[i].even + lane, of[i].even, evens);
-    for (int i = 0; i < n_odd; ++i) add<kStride>(shares.of[i].odd + lane, of[i].odd, odds);
+    for (int i = 0; i < n_even; ++i) {
+      add([&](int q) { return own.of(q).of[i].even[own.lane_of(q)]; }, of[i].even, evens);
+    }
+    for (int i = 0; i < n_odd; ++i) {
+      add([&](int q) { return own.of(q).of[i].odd[own.lane_of(q)]; }, of[i].odd, odds);
+    }
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      const Float constant(scales.constant[q] + shares.constant[lane + q * kStride]);
+      const Float constant(scales.constant[q] + own.of(q).constant[own.lane_of(q)]);
       const Float unit(scales.unit[q]);
       unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
-        const auto own = [&](const typename Ops::Sums& x) {
+        const auto value = [&](const typename Ops::Sums& x) {
           return Ops::mul_add(Ops::to_float(x, 0), unit, constant);
         };
-        store_halves<Ops>(own(Ops::add_sums(evens[q][v], odds[q][v])),
-                          own(Ops::subtract_sums(evens[q][v], odds[q][v])), v * Ops::kLanes,
+        store_halves<Ops>(value(Ops::add_sums(evens[q][v], odds[q][v])),
+                          value(Ops::subtract_sums(evens[q][v], odds[q][v])), v * Ops::kLanes,
                           score + q * kChunkTokens);
       });
     });
   }
 
  private:
-  template <int64_t kStride, int kQueries, int kHeld>
-  [[gnu::always_inline]] static void add(const int32_t* share, const int32_t* function,
+  template <int kQueries, int kHeld, class ShareOf>
+  [[gnu::always_inline]] static void add(ShareOf share_of, const int32_t* function,
                                          typename Ops::Sums (&sum)[kQueries][kHeld]) {
     typename Ops::Codes value[kHeld];
     unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
       value[v] = Ops::held(Ops::load(function + v * Ops::kLanes));
     });
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      const auto own = Ops::sums(share[q * kStride]);
+      const auto own = Ops::sums(share_of(q));
       unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
         sum[q][v] = Ops::dot_pairs(sum[q][v], value[v], own);
       });

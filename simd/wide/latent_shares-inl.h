@@ -90,7 +90,7 @@ void find_shares(const ChunkPhases& phases, const ActivePairs& active, const flo
   using Float = typename Ops::Float;
   constexpr int kEach = kSlowPolynomials / 2;
   const int n = phases.n_pairs, n_fast = phases.n_fast;
-  const float* odd_rows = phases.slow + kEach * phases.n_slow_rows();
+  const float* odd_rows = phases.slow + kEach * phases.n_slow();
   for (int lane = 0; lane < kMeanLanes; lane += Ops::kLanes) {
     const PhaseLanes from{lanes.data + lane, lanes.stride};
     for (int k = 0; k < active.n; ++k) {

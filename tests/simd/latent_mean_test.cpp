@@ -153,7 +153,7 @@ TEST(ChunkTable, NoShareOfChangingFunctionsIsBeyondItsReach) {
       for (int j = 0; j < kEach && i >= p.n_fast; ++j) {
         const float* even = p.slow + (i - p.n_fast) * kEach;
         if (j > 0) sum += std::abs(even[j]) * std::cos(angle);
-        sum += std::abs(even[p.n_slow_rows() * kEach + j]) * std::sin(angle);
+        sum += std::abs(even[p.n_slow() * kEach + j]) * std::sin(angle);
       }
       largest = std::max(largest, sum);
     }
@@ -181,7 +181,7 @@ TEST(ChunkTable, FunctionsMakeUpThePhasesOfAChunk) {
       }
       for (int j = 0; j < simd::kSlowPolynomials && i >= p.n_fast; ++j) {
         const double value = p.functions[(2 * p.n_fast + j) * kHalf + t];
-        const int row = j % 2 * p.n_slow_rows() + i - p.n_fast;
+        const int row = j % 2 * p.n_slow() + i - p.n_fast;
         (j % 2 == 0 ? cosine : sine) += value * p.slow[row * simd::kSlowPolynomials / 2 + j / 2];
       }
       EXPECT_NEAR(cosine, std::cos((t + 0.5) * f[size_t(i)]), kPhaseError);

@@ -28,15 +28,24 @@ struct SharesOf {
   const Lanes* shares;
   int64_t lane;  // of the first query
 
-  const Lanes& of(int q) const { return shares[kLane == LaneOf::kChunk ? q : 0]; }
-  int64_t lane_of(int q) const { return kLane == LaneOf::kChunk ? lane : lane + q; }
-  /// Those from query q on.
-  SharesOf from(int q) const { return {&of(q), lane_of(q)}; }
+  /// Words from one query to the next, and from one function to the next.
+  static constexpr int64_t kQuery = kLane == LaneOf::kChunk ? sizeof(Lanes) / 4 : 1;
+  static constexpr int64_t kFunction = 2 * kMeanLanes;
+
+  /// The first query's place in a row of lanes. What it is part of the compiler need not know: the
+  /// next query's lies in another row.
+  template <class T>
+  const T* first(const T (&row)[kMeanLanes]) const {
+    const T* at = row;
+    asm("" : "+r"(at));
+    return at + lane;
+  }
 };
 
-/// What kQueries queries take of one function added to their sums; share_of(q): theirs of it.
-template <class Ops, int kQueries, int kHeld, class ShareOf>
-[[gnu::always_inline]] inline void add_function(ShareOf share_of, const float* function,
+/// What kQueries queries take of one function added to their sums; kStride: words from one query's
+/// share to the next.
+template <class Ops, int64_t kStride, int kQueries, int kHeld>
+[[gnu::always_inline]] inline void add_function(const float* share, const float* function,
                                                 typename Ops::Float (&sum)[kQueries][kHeld]) {
   using Float = typename Ops::Float;
   Float value[kHeld];
@@ -44,7 +53,7 @@ template <class Ops, int kQueries, int kHeld, class ShareOf>
     value[v] = Float::load_aligned(function + v * Ops::kLanes);
   });
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    const Float own(share_of(q));
+    const Float own(share[q * kStride]);
     unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
       sum[q][v] = Ops::mul_add(own, value[v], sum[q][v]);
     });
@@ -66,11 +75,15 @@ struct FloatFunctions {
   template <int kQueries, LaneOf kLane>
   void sum(const SharesOf<Shares, kLane>& own, const QueryScales& scales, float* score) const {
     using Float = typename Ops::Float;
+    using Own = SharesOf<Shares, kLane>;
     constexpr int kHeld = kHeldVectors<Ops>;
+    const float* constants = own.first(own.shares->constant);
+    const float* even_shares = own.first(own.shares->of[0].even);
+    const float* odd_shares = own.first(own.shares->of[0].odd);
     for (int first = 0; first < kHalfChunk; first += kHeld * Ops::kLanes) {
       Float even[kQueries][kHeld], odd[kQueries][kHeld];
       unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-        const Float constant(scales.constant[q] + own.of(q).constant[own.lane_of(q)]);
+        const Float constant(scales.constant[q] + constants[q * Own::kQuery]);
         unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
           even[q][v] = constant;
           odd[q][v] = Float(0.0f);
@@ -80,12 +93,10 @@ struct FloatFunctions {
       for (int k = 0; k < active->n_odd(); ++k) {
         if (k < active->n_even()) {
           const float* function = table + active->even_row(*phases, k) * kHalfChunk;
-          add_function<Ops>([&](int q) { return own.of(q).of[k].even[own.lane_of(q)]; }, function,
-                            even);
+          add_function<Ops, Own::kQuery>(even_shares + k * Own::kFunction, function, even);
         }
         const float* function = table + active->odd_row(*phases, k) * kHalfChunk;
-        add_function<Ops>([&](int q) { return own.of(q).of[k].odd[own.lane_of(q)]; }, function,
-                          odd);
+        add_function<Ops, Own::kQuery>(odd_shares + k * Own::kFunction, function, odd);
       }
       unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
         unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
@@ -168,18 +179,22 @@ struct PairedFunctions {
     using Float = typename Ops::Float;
     constexpr int kHeld = kHeldVectors<Ops>;
     static_assert(kHeld * Ops::kLanes == kHalfChunk);
+    using Own = SharesOf<PairedShares, kLane>;
+    const float* constants = own.first(own.shares->constant);
+    const int32_t* even_shares = own.first(own.shares->of[0].even);
+    const int32_t* odd_shares = own.first(own.shares->of[0].odd);
     typename Ops::Sums evens[kQueries][kHeld], odds[kQueries][kHeld];
     unrolled<kQueries * kHeld>([&](auto i) __attribute__((always_inline)) {
       evens[i / kHeld][i % kHeld] = odds[i / kHeld][i % kHeld] = Ops::sums(0);
     });
     for (int i = 0; i < n_even; ++i) {
-      add([&](int q) { return own.of(q).of[i].even[own.lane_of(q)]; }, of[i].even, evens);
+      add<Own::kQuery>(even_shares + i * Own::kFunction, of[i].even, evens);
     }
     for (int i = 0; i < n_odd; ++i) {
-      add([&](int q) { return own.of(q).of[i].odd[own.lane_of(q)]; }, of[i].odd, odds);
+      add<Own::kQuery>(odd_shares + i * Own::kFunction, of[i].odd, odds);
     }
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      const Float constant(scales.constant[q] + own.of(q).constant[own.lane_of(q)]);
+      const Float constant(scales.constant[q] + constants[q * Own::kQuery]);
       const Float unit(scales.unit[q]);
       unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
         const auto value = [&](const typename Ops::Sums& x) {
@@ -193,15 +208,15 @@ struct PairedFunctions {
   }
 
  private:
-  template <int kQueries, int kHeld, class ShareOf>
-  [[gnu::always_inline]] static void add(ShareOf share_of, const int32_t* function,
+  template <int64_t kStride, int kQueries, int kHeld>
+  [[gnu::always_inline]] static void add(const int32_t* share, const int32_t* function,
                                          typename Ops::Sums (&sum)[kQueries][kHeld]) {
     typename Ops::Codes value[kHeld];
     unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
       value[v] = Ops::held(Ops::load(function + v * Ops::kLanes));
     });
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      const auto own = Ops::sums(share_of(q));
+      const auto own = Ops::sums(share[q * kStride]);
       unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
         sum[q][v] = Ops::dot_pairs(sum[q][v], value[v], own);
       });

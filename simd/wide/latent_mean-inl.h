@@ -196,10 +196,11 @@ class MeanScores {
   template <LaneOf kLane, class Functions, class Lanes>
   void sum_all(const Functions& functions, const Lanes* shares, int64_t lane, float* score) const {
     constexpr int kMost = Ops::kMeanQueries;
-    const SharesOf<Lanes, kLane> all{shares, lane};
     const auto some = [&]<int kQueries>(int q) {
-      functions.template sum<kQueries>(all.from(q), {constant_ + q, unit_ + q},
-                                       score + q * kChunkTokens);
+      const SharesOf<Lanes, kLane> own = kLane == LaneOf::kChunk
+                                             ? SharesOf<Lanes, kLane>{shares + q, lane}
+                                             : SharesOf<Lanes, kLane>{shares, lane + q};
+      functions.template sum<kQueries>(own, {constant_ + q, unit_ + q}, score + q * kChunkTokens);
     };
     int q = 0;
     for (; q + kMost <= n_queries_; q += kMost) some.template operator()<kMost>(q);

@@ -8,16 +8,14 @@ namespace lowkey::engine {
 
 namespace {
 
-// Rows of a piece: as many as kernels take together, and of which a thread keeps everything
-// between two products (a row of 1,536 hidden columns takes 18 KB) in its second-level cache.
-constexpr int64_t kPieceRows = 32;
-constexpr int64_t kLeastPieces = 4;  // of each thread, so that they end together
+// Rows of a piece: a thread keeps everything between two products of so many (a row of 1,536 hidden
+// columns takes 18 KB) in its second-level cache.
+constexpr int64_t kPieceRows = kTokenTile;
 
-/// Whether pieces cost nothing: nobody looks at whole blocks, every thread may read all weights,
-/// and these need no preparation that many rows would share.
+/// Whether pieces cost nothing: threads would share out rows, not weights, in every product, and
+/// weights need no preparation that many rows would share.
 bool may_cut(const LayerWeights& w, const Context& context, int64_t n_rows) {
-  if (n_rows < kLeastPieces * kPieceRows * context.team->size()) return false;
-  if (context.team->plan().n_nodes > 1) return false;
+  if (!shares_out_tokens(context, n_rows)) return false;
   const auto as_they_are = [&](const Linear& m) { return m.reads_panels(context, kPieceRows); };
   return as_they_are(w.qkv) && as_they_are(w.o) && as_they_are(w.gate_up) && as_they_are(w.down);
 }

@@ -65,7 +65,6 @@ Result<ChunkTable> ChunkTable::create(std::span<const double> frequencies) {
   LK_ASSIGN(table.functions_,
             Buffer<float>::allocate(int64_t{p.n_function_pairs()} * kLatentChunk, "rotary phases"));
   LK_ASSIGN(table.slow_, Buffer<float>::allocate(std::max<int64_t>(n_slow, 1), "rotary phases"));
-  std::fill_n(table.slow_.data(), n_slow, 0.0f);
   LK_ASSIGN(table.middle_, Buffer<float>::allocate(int64_t{2} * p.n_pairs, "rotary phases"));
   LK_ASSIGN(table.reach_, Buffer<float>::allocate(p.n_pairs, "rotary phases"));
   for (int t = 0; t < kHalf; ++t) {

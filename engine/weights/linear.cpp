@@ -16,8 +16,10 @@ using simd::PanelMatrix;
 constexpr int64_t kDenseTokens = 16;
 // Rows unpacked at a time: 128 rows of 1,536 columns in f32 stay in a level-2 cache.
 constexpr int64_t kDensePanels = 8;
-// Pieces of a thread where tokens are dealt out, and tokens that kernels take together.
-constexpr int64_t kTokenPieces = 4, kTokenTile = 32;
+// Pieces of a thread where tokens are shared out, so that threads end together.
+constexpr int64_t kTokenPieces = 4;
+
+int64_t token_pieces(const Context& context) { return context.team->size() * kTokenPieces; }
 
 /// Panels that a thread takes at a time: few, to even out threads of unequal speed, but enough of
 /// them to be worth a claim. Many tokens are laid out anew for every piece, and pass over pairs of
@@ -74,20 +76,18 @@ simd::Activations tokens_of(const simd::Activations& a, Range tokens) {
           a.scale + t * n_blocks, a.sum + t * 2 * n_blocks};
 }
 
-/// Many tokens are dealt out by tokens: every piece of panels would lay them out anew. Others are
-/// by panels, which a thread, or the threads of a memory node, then read alone.
+/// Many tokens are shared out. Others meet panels that are, which a thread, or the threads of a
+/// memory node, then read alone.
 void multiply(const Context& context, const PackedMatrix& packed, const simd::Activations& x,
               const MatmulOut& out) {
   const PanelMatrix& w = packed.view;
-  const int n_threads = context.team->size();
-  const int64_t n_pieces = int64_t{n_threads} * kTokenPieces;
-  if (x.n_tokens < n_pieces * kTokenTile || context.team->plan().n_nodes > 1) {
+  if (!shares_out_tokens(context, x.n_tokens)) {
     context.team->parallel_for_owned(
-        packed.bounds, panel_grain(w.n_panels(), n_threads, x.n_tokens),
+        packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.n_tokens),
         [&](Range panels, int) { context.kernels->matmul_quantized(w, panels, x, out); });
     return;
   }
-  const int64_t size = round_up(ceil_div(x.n_tokens, n_pieces), kTokenTile);
+  const int64_t size = round_up(ceil_div(x.n_tokens, token_pieces(context)), kTokenTile);
   context.team->parallel_for(ceil_div(x.n_tokens, size), 1, [&](Range pieces, int) {
     const Range tokens{pieces.begin * size, std::min(pieces.end * size, x.n_tokens)};
     context.kernels->matmul_quantized(
@@ -97,6 +97,10 @@ void multiply(const Context& context, const PackedMatrix& packed, const simd::Ac
 }
 
 }  // namespace
+
+bool shares_out_tokens(const Context& context, int64_t n_tokens) {
+  return n_tokens >= token_pieces(context) * kTokenTile && context.team->plan().n_nodes == 1;
+}
 
 Result<ActivationScratch> ActivationScratch::allocate(int64_t n_tokens, int64_t n_cols) {
   ActivationScratch s;

@@ -39,6 +39,12 @@ class ActivationScratch {
   Buffer<uint16_t> bf16_;
 };
 
+/// Tokens that kernels take together, and a piece of many holds at least.
+constexpr int64_t kTokenTile = 32;
+/// Whether there are so many tokens that threads had better share these out than the weights: every
+/// piece of the weights would lay the tokens out anew. Not where memory nodes own the weights.
+bool shares_out_tokens(const Context& context, int64_t n_tokens);
+
 class Linear {
  public:
   /// Stacks the rows of `parts` (all [*, n_cols]); parts of other formats stay in panels of their

@@ -30,7 +30,7 @@ struct SharesOf {
 
   /// Words from one query to the next, and from one function to the next.
   static constexpr int64_t kQuery = kLane == LaneOf::kChunk ? sizeof(Lanes) / 4 : 1;
-  static constexpr int64_t kFunction = 2 * kMeanLanes;
+  static constexpr int64_t kFunction = sizeof(Lanes::of[0]) / 4;
 
   /// The first query's place in a row of lanes. What it is part of the compiler need not know: the
   /// next query's lies in another row.
@@ -111,32 +111,28 @@ struct FloatFunctions {
 constexpr int kMostPairs = (kMostFunctions + 1) / 2;
 
 /// Shares as integers, of two functions in every 32 bits.
-struct PairedShares {
-  alignas(64) float constant[kMeanLanes];
-  struct Pair {
-    alignas(64) int32_t even[kMeanLanes];
-    alignas(64) int32_t odd[kMeanLanes];
-  } of[kMostPairs];
+using PairedShares = LaneShares<int32_t, kMostPairs>;
 
-  /// scale [kMeanLanes]: what each lane's are multiplied by.
-  template <class Ops>
-  void round(const ActivePairs& active, const Shares& found, const float* scale) {
-    static_assert(Ops::kLanes == kMeanLanes);
-    using Float = typename Ops::Float;
-    const Float by = Float::load_aligned(scale), none(0.0f);
-    std::copy_n(found.constant, kMeanLanes, constant);
-    for (int k = 0; k < active.n_odd(); k += 2) {
-      const auto *low = &found.of[k], *high = low + 1;
-      const auto part = [&](const float* x, bool there) {
-        return there ? Float::load_aligned(x) * by : none;
-      };
-      const int n_even = active.n_even(), n_odd = active.n_odd();
-      Ops::store(of[k / 2].even,
-                 Ops::pair_of(part(low->even, k < n_even), part(high->even, k + 1 < n_even)));
-      Ops::store(of[k / 2].odd, Ops::pair_of(part(low->odd, true), part(high->odd, k + 1 < n_odd)));
-    }
+/// scale [kMeanLanes]: what each lane's shares are multiplied by.
+template <class Ops>
+void round_shares(const ActivePairs& active, const Shares& found, const float* scale,
+                  PairedShares& out) {
+  static_assert(Ops::kLanes == kMeanLanes);
+  using Float = typename Ops::Float;
+  const Float by = Float::load_aligned(scale), none(0.0f);
+  std::copy_n(found.constant, kMeanLanes, out.constant);
+  for (int k = 0; k < active.n_odd(); k += 2) {
+    const auto *low = &found.of[k], *high = low + 1;
+    const auto part = [&](const float* x, bool there) {
+      return there ? Float::load_aligned(x) * by : none;
+    };
+    const int n_even = active.n_even(), n_odd = active.n_odd();
+    Ops::store(out.of[k / 2].even,
+               Ops::pair_of(part(low->even, k < n_even), part(high->even, k + 1 < n_even)));
+    Ops::store(out.of[k / 2].odd,
+               Ops::pair_of(part(low->odd, true), part(high->odd, k + 1 < n_odd)));
   }
-};
+}
 
 /// The functions that are active, as integers up to kOne, two in every 32 bits.
 template <class Ops>

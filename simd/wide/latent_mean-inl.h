@@ -40,7 +40,7 @@ class MeanScores {
   /// `token`.
   [[gnu::noinline]] void fill(int64_t token, float* score) {
     if (n_queries_ >= kMeanBlock) {
-      if (token + kChunkTokens < end_) prefetch_phases(mean_->start, token + kChunkTokens);
+      if (token + kChunkTokens < end_) prefetch_phases(token + kChunkTokens);
       const float* start = mean_->start + token * 2 * n_pairs();
       find<LaneOf::kQuery>(start, {lanes_[0], kMeanLanes}, scale_, 0);
       return fill_by<LaneOf::kQuery>(0, score);
@@ -54,9 +54,9 @@ class MeanScores {
 
   int n_pairs() const { return mean_->phases->n_pairs; }
   /// Asks for the phases of the chunk that begins at `token`: they lie far apart in a long table.
-  void prefetch_phases(const float* start, int64_t token) const {
+  void prefetch_phases(int64_t token) const {
     const int64_t n = 2 * n_pairs();
-    for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(start + token * n + i);
+    for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(mean_->start + token * n + i);
   }
   /// Weights [2 n_pairs] from pair i on, as many as V holds, turned by half a chunk and in units of
   /// log 2; returns what they reach.
@@ -77,7 +77,7 @@ class MeanScores {
     };
     const int n = n_pairs();
     const float* middle = mean_->phases->middle;
-    const V log2_e(1.44269504f);
+    const V log2_e(kLog2E);
     const V a = at(weights + i) * log2_e, b = at(weights + n + i) * log2_e;
     const V c = at(middle + i), s = at(middle + n + i);
     const V cosines = a * c + b * s, sines = b * c - a * s;
@@ -97,7 +97,7 @@ class MeanScores {
     for (; i + Ops::kLanes <= n; i += Ops::kLanes) sum += turn_pairs<Float>(own, i, weights_[q]);
     float most = Ops::sum_of(sum) * (1 + 1e-5f) + 1e-20f;
     for (; i < n; ++i) most += turn_pairs<float>(own, i, weights_[q]);
-    constant_[q] = mean_->constant[from] * 1.44269504f;
+    constant_[q] = mean_->constant[from] * kLog2E;
     // No rounded share, and no sum of all of a query's, is above kOne.
     rounds_ &= most <= kMostRounded;
     scale_[q] = kOne / most;
@@ -137,42 +137,18 @@ class MeanScores {
     return 0;
   }
 
-  /// The phases of the chunk that begins at `token`, and those behind it.
+  /// The phases of the chunk that begins at `token`, and those behind it; 0 beyond the last.
   PhaseLanes starts_from(int64_t token) {
     const ChunkStarts& listed = mean_->starts;
     if (listed.data && token % kChunkTokens == 0) {
       return {listed.data + token / kChunkTokens, listed.stride};
     }
-    const int64_t row = 2 * n_pairs(), last = std::min(token + kMeanLanes * kChunkTokens, end_);
-    transpose(mean_->start + token * row, kChunkTokens * row,
-              int(ceil_div(last - token, kChunkTokens)));
-    return {lanes_[0], kMeanLanes};
-  }
-
-  /// Rows of phases, `stride` floats apart, to lanes; lanes without a row count as 0.
-  void transpose(const float* rows, int64_t stride, int n_rows) {
     const int n = 2 * n_pairs();
-    for (int lane = 0; lane < kMeanLanes; lane += 4) {
-      int i = 0;
-      for (; i + 4 <= n; i += 4) {
-        Four r[4] = {};
-        for (int k = 0; k < 4 && lane + k < n_rows; ++k) {
-          std::memcpy(&r[k], rows + (lane + k) * stride + i, sizeof(Four));
-        }
-        const Four low[2] = {__builtin_shufflevector(r[0], r[1], 0, 4, 1, 5),
-                             __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5)};
-        const Four high[2] = {__builtin_shufflevector(r[0], r[1], 2, 6, 3, 7),
-                              __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7)};
-        const Four out[4] = {__builtin_shufflevector(low[0], low[1], 0, 1, 4, 5),
-                             __builtin_shufflevector(low[0], low[1], 2, 3, 6, 7),
-                             __builtin_shufflevector(high[0], high[1], 0, 1, 4, 5),
-                             __builtin_shufflevector(high[0], high[1], 2, 3, 6, 7)};
-        for (int k = 0; k < 4; ++k) std::memcpy(lanes_[i + k] + lane, &out[k], sizeof(Four));
-      }
-      for (; i < n; ++i) {
-        for (int k = lane; k < lane + 4; ++k) lanes_[i][k] = k < n_rows ? rows[k * stride + i] : 0;
-      }
+    for (int lane = 0; lane < kMeanLanes; ++lane) {
+      const int64_t at = token + lane * kChunkTokens;
+      for (int i = 0; i < n; ++i) lanes_[i][lane] = at < end_ ? mean_->start[at * n + i] : 0.0f;
     }
+    return {lanes_[0], kMeanLanes};
   }
 
   /// Shares of all queries, or of query q in many chunks.
@@ -180,7 +156,7 @@ class MeanScores {
   void find(const float* own, const PhaseLanes& lanes, const float* scale, int q) {
     find_shares<Ops, kLane>(*mean_->phases, active_, own, lanes, shares_[q]);
     if constexpr (Ops::kPairedFunctions) {
-      if (rounds_) rounded_[q].template round<Ops>(active_, shares_[q], scale);
+      if (rounds_) round_shares<Ops>(active_, shares_[q], scale, rounded_[q]);
     }
   }
 

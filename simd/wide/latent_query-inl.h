@@ -27,13 +27,16 @@ struct TileUnit<Ops> {
 template <class Ops>
 constexpr bool kHasTiles = !std::is_void_v<typename TileUnit<Ops>::Type>;
 
+/// Scores are in units of log 2, so that the softmax needs no multiplication by it.
+constexpr float kLog2E = 1.44269504f;
+
 struct LatentQueries {
   int n_queries = 0;
   int n_groups = 0;
   int n_fine = 0;  // groups from here on use the upper half alone
   alignas(64) int8_t hi[kQueryBlock][kLatentMaxCoords];
   alignas(64) int8_t lo[kQueryBlock][kLatentMaxCoords];
-  // A score in units of log 2, so that the softmax needs no multiplication by log2(e):
+  // A score:
   //   gain * (scale * (start + sum of products with codes) + offset)
   float scale[kQueryBlock];
   float offset[kQueryBlock];      // of the 1/2 in (code + 1/2)
@@ -74,7 +77,7 @@ template <class Ops>
 void prepare_query(const QueryTable& table, const float* q, int i, LatentQueries& out) {
   using Float = typename Ops::Float;
   using Int = typename Ops::Int;
-  constexpr float kLog2E = 1.44269504f, kLargest = 128 * Ops::kQueryMax;
+  constexpr float kLargest = 128 * Ops::kQueryMax;
   const int n = table.n_padded;
   alignas(64) float weight[kLatentMaxCoords];
   Float top(0.0f);

@@ -46,13 +46,15 @@ struct PhaseLanes {
 
 /// Of each lane, function by function: even and odd side by side, so that few of them lie in few
 /// pages.
-struct Shares {
+template <class T, int kMost>
+struct LaneShares {
   alignas(64) float constant[kMeanLanes];
   struct Function {
-    alignas(64) float even[kMeanLanes];
-    alignas(64) float odd[kMeanLanes];
-  } of[kMostFunctions];
+    alignas(64) T even[kMeanLanes];
+    alignas(64) T odd[kMeanLanes];
+  } of[kMost];
 };
+using Shares = LaneShares<float, kMostFunctions>;
 
 /// Of some queries.
 struct QueryScales {

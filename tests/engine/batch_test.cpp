@@ -14,6 +14,7 @@ using lowkey::testing::cache_spec;
 using lowkey::testing::distance;
 using lowkey::testing::open_session;
 using lowkey::testing::random_tokens;
+using lowkey::testing::TinyWeights;
 
 using Tokens = std::vector<int32_t>;
 using Rows = std::vector<std::vector<float>>;  // logits by step and sequence
@@ -23,21 +24,11 @@ constexpr int kDepths[] = {0, 7, 16, 45, 600};
 constexpr size_t kSequences = std::size(kDepths);
 constexpr int kSteps = 3;
 
-struct Weights {
-  const char* family;
-  DType type;
-};
-
-std::unique_ptr<Engine> make_engine(const Weights& weights, const char* isa) {
-  lowkey::testing::TinySpec spec;
-  spec.head_dim = 32;
-  spec.n_context = 1024;
-  spec.family = weights.family;
-  spec.dtype = weights.type;
+std::unique_ptr<Engine> make_engine(const TinyWeights& weights, const char* isa) {
   EngineOptions options;
   options.n_threads = 2;
   options.isa = isa;
-  return lowkey::testing::tiny_engine(spec, options);
+  return lowkey::testing::tiny_engine(weights, 1024, options);
 }
 
 /// Sequence i of a family of sequences that differ by `seed`.
@@ -95,7 +86,7 @@ double largest_distance(const Rows& a, const Rows& b) {
   return largest;
 }
 
-class BatchTest : public ::testing::TestWithParam<Weights> {};
+class BatchTest : public ::testing::TestWithParam<TinyWeights> {};
 
 TEST_P(BatchTest, TheOracleGivesRaggedSequencesExactlyWhatTheyGetAlone) {
   const auto engine = make_engine(GetParam(), "scalar");
@@ -130,14 +121,11 @@ TEST_P(BatchTest, NeighboursDoNotMatter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, BatchTest,
-                         ::testing::Values(Weights{"llama", DType::kF32},
-                                           Weights{"llama", DType::kQ4_1},
-                                           Weights{"qwen2", DType::kQ8_0},
-                                           Weights{"qwen3", DType::kQ4_0}),
-                         [](const auto& parameter) {
-                           return std::string(parameter.param.family) + "_" +
-                                  std::string(dtype_info(parameter.param.type).name);
-                         });
+                         ::testing::Values(TinyWeights{"llama", DType::kF32},
+                                           TinyWeights{"llama", DType::kQ4_1},
+                                           TinyWeights{"qwen2", DType::kQ8_0},
+                                           TinyWeights{"qwen3", DType::kQ4_0}),
+                         [](const auto& parameter) { return name_of(parameter.param); });
 
 TEST(Batch, TakesPromptsAndSingleTokensInOneStep) {
   const auto engine = make_engine({"llama", DType::kQ4_1}, "scalar");

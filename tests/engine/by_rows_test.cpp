@@ -7,31 +7,23 @@
 namespace lowkey::engine {
 namespace {
 
+using lowkey::testing::TinyWeights;
+
 // Enough for one thread to cut them, too few for two; the last piece is not full.
 constexpr int kRows = 203;
 
-struct Weights {
-  const char* family;
-  DType type;
-};
-
-std::vector<float> hidden_states(const Weights& weights, int n_threads, Precision precision) {
-  lowkey::testing::TinySpec spec;
-  spec.head_dim = 32;
-  spec.n_context = 512;
-  spec.family = weights.family;
-  spec.dtype = weights.type;
+std::vector<float> hidden_states(const TinyWeights& weights, int n_threads, Precision precision) {
   EngineOptions options;
   options.n_threads = n_threads;
   options.precision = precision;
-  const auto engine = lowkey::testing::tiny_engine(spec, options);
+  const auto engine = lowkey::testing::tiny_engine(weights, 512, options);
   Session session =
       lowkey::testing::open_session(*engine, {lowkey::testing::cache_spec("f16"), 512, 256});
-  return lowkey::testing::feed_hidden(session,
-                                      lowkey::testing::random_tokens(kRows, spec.n_vocab, 5));
+  return lowkey::testing::feed_hidden(
+      session, lowkey::testing::random_tokens(kRows, engine->config().n_vocab, 5));
 }
 
-class ByRows : public ::testing::TestWithParam<Weights> {};
+class ByRows : public ::testing::TestWithParam<TinyWeights> {};
 
 TEST_P(ByRows, PiecesGiveWhatAllRowsTogetherGive) {
   for (const Precision precision : {Precision::kFast, Precision::kDefault}) {
@@ -43,13 +35,10 @@ TEST_P(ByRows, PiecesGiveWhatAllRowsTogetherGive) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ByRows,
-                         ::testing::Values(Weights{"llama", DType::kQ4_1},
-                                           Weights{"qwen2", DType::kQ8_0},
-                                           Weights{"qwen3", DType::kQ4_0}),
-                         [](const auto& parameter) {
-                           return std::string(parameter.param.family) + "_" +
-                                  std::string(dtype_info(parameter.param.type).name);
-                         });
+                         ::testing::Values(TinyWeights{"llama", DType::kQ4_1},
+                                           TinyWeights{"qwen2", DType::kQ8_0},
+                                           TinyWeights{"qwen3", DType::kQ4_0}),
+                         [](const auto& parameter) { return name_of(parameter.param); });
 
 }  // namespace
 }  // namespace lowkey::engine

@@ -20,6 +20,20 @@ std::unique_ptr<engine::Engine> tiny_engine(const TinySpec& spec,
   return loaded.ok() ? std::move(loaded).value() : nullptr;
 }
 
+std::unique_ptr<engine::Engine> tiny_engine(const TinyWeights& weights, int n_context,
+                                            const engine::EngineOptions& options) {
+  TinySpec spec;
+  spec.head_dim = 32;
+  spec.n_context = n_context;
+  spec.family = weights.family;
+  spec.dtype = weights.type;
+  return tiny_engine(spec, options);
+}
+
+std::string name_of(const TinyWeights& weights) {
+  return std::string(weights.family) + "_" + std::string(dtype_info(weights.type).name);
+}
+
 std::unique_ptr<engine::Engine> exact_tiny_engine(int n_vocab, int n_threads) {
   TinySpec spec;
   spec.head_dim = 32;

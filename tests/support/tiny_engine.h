@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/engine.h"
@@ -13,6 +14,16 @@ namespace lowkey::testing {
 /// An engine on the GGUF form of `spec`; nullptr, and a test failure, where it cannot be loaded.
 std::unique_ptr<engine::Engine> tiny_engine(const TinySpec& spec,
                                             const engine::EngineOptions& options);
+
+/// Weights of one kind, as tests are given them by parameter: their engine, with heads of 32, and
+/// their name.
+struct TinyWeights {
+  const char* family;
+  DType type;
+};
+std::unique_ptr<engine::Engine> tiny_engine(const TinyWeights& weights, int n_context,
+                                            const engine::EngineOptions& options);
+std::string name_of(const TinyWeights& weights);
 
 /// What tests of caches run on: heads of 32, no tokenizer, float activations everywhere.
 std::unique_ptr<engine::Engine> exact_tiny_engine(int n_vocab, int n_threads);

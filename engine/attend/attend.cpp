@@ -32,8 +32,7 @@ void list_tasks(const Team& team, const AttendShape& shape, std::span<const Atte
   scratch.left.clear();
   for (size_t b = 0; b < blocks.size(); ++b) {
     AttendPart& part = scratch.parts[b];
-    part.plan =
-        plan_attention(shape, blocks[b].cache->n_tokens(), blocks[b].q.rows, team.plan().n_nodes);
+    part.plan = plan_attention(shape, blocks[b].first(), blocks[b].q.rows, team.plan().n_nodes);
     part.first_float = n_floats;
     if (part.plan.n_splits > 1) n_floats += part.plan.n_tasks() * part.plan.partial_floats;
     part.first_group = int64_t(scratch.left.size());

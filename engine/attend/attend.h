@@ -1,6 +1,7 @@
 // Attention of a block of queries over everything a layer has cached.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct AttendBlock {
   MatrixView<float> q;       // [n, n_heads * head_dim], carried into the cache's space in place
   MatrixView<float> out;     // [n, n_heads * head_dim]
   KvCache::KeysValues rows;  // of the block, to be written first; none: they have been
+
+  /// Position of row 0 of q: the queries are of the last rows, of all if these are written.
+  int64_t first() const { return cache->n_tokens() + std::max<int64_t>(rows.k.rows - q.rows, 0); }
 };
 
 /// What a block's attention needs on the way.
@@ -40,7 +44,7 @@ struct AttendScratch {
   std::vector<int> single, several;  // blocks whose rows enter the cache piece by piece, or whole
 };
 
-/// out = softmax(q K^T / sqrt(head_dim)) V: row i of q stands at position cache.n_tokens() + i and
+/// out = softmax(q K^T / sqrt(head_dim)) V: row i of q stands at position block.first() + i and
 /// sees everything up to itself. Blocks are of different caches; the tasks of all of them are
 /// shared out among the threads together. What a block gets depends neither on the others nor on
 /// the thread count. `later`: what the threads will read when this is done, in the order of their

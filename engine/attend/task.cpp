@@ -33,6 +33,7 @@ class Worker {
         cache_(*block.cache),
         rope_(*block.rope),
         layer_(block.layer),
+        first_(block.first()),
         version_(scratch.version),
         q_(scratch.q),
         mean_(scratch.mean),
@@ -60,7 +61,7 @@ class Worker {
     const float scale = 1.0f / std::sqrt(float(shape_.head_dim));
     q_.resize(size_t(task.positions.size() * width));
     for (int64_t i = 0; i < task.positions.size(); ++i) {
-      const float* row = q.row(task.positions.begin - cache_.n_tokens() + i) + task.head * width;
+      const float* row = q.row(task.positions.begin - first_ + i) + task.head * width;
       context_.kernels->axpby(scale, row, 0, q_.data() + i * width, width);
     }
   }
@@ -72,7 +73,7 @@ class Worker {
     const int n_weights = cache_.latent_space()->n_weights(), n_rot = n_weights - 1;
     mean_.resize(size_t(n) * size_t(n_weights));
     for (int i = 0; i < n; ++i) {
-      const float* row = weights.row(task.positions.begin - cache_.n_tokens() + i / group) +
+      const float* row = weights.row(task.positions.begin - first_ + i / group) +
                          (task.head * group + i % group) * n_weights;
       context_.kernels->axpby(scale, row, 0, mean_.data() + i * n_rot, n_rot);
       mean_[size_t(n * n_rot + i)] = row[n_rot] * scale;
@@ -234,6 +235,7 @@ class Worker {
   const KvCache& cache_;
   const RopeTable& rope_;
   int layer_;
+  int64_t first_;  // position of the first row of queries
   AttendState state_;
   VersionQueries& version_;
   std::vector<float>&q_, &mean_;

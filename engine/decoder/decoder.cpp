@@ -87,22 +87,16 @@ MatrixView<const float> Decoder::finish(int first_layer, Step& step) const {
 }
 
 Result<MatrixView<const float>> Decoder::forward(const Context& context,
-                                                 std::span<const int32_t> tokens, KvCache& cache,
-                                                 RopeTable& rope, BlockScratch& scratch,
-                                                 const LayerObserver* observer) const {
-  const Entry entry{&cache, tokens};
-  return forward(context, {&entry, 1}, rope, scratch, observer);
-}
-
-Result<MatrixView<const float>> Decoder::forward(const Context& context,
                                                  std::span<const Entry> entries, RopeTable& rope,
                                                  BlockScratch& scratch,
                                                  const LayerObserver* observer) const {
   scratch.sequences.clear();
-  int64_t n = 0;
+  int64_t n = 0, n_wanted = 0;
   for (const Entry& entry : entries) {
-    scratch.sequences.push_back({entry.cache, {n, n + int64_t(entry.tokens.size())}});
-    n += int64_t(entry.tokens.size());
+    const auto n_own = int64_t(entry.tokens.size()), n_out = entry.last_only ? 1 : n_own;
+    scratch.sequences.push_back({entry.cache, {n, n + n_own}, {n_wanted, n_wanted + n_out}});
+    n += n_own;
+    n_wanted += n_out;
   }
   if (n > scratch.n_batch) {
     return make_error(ErrorCode::kInvalidArgument, "block",
@@ -122,7 +116,7 @@ Result<MatrixView<const float>> Decoder::forward(const Context& context,
 Result<MatrixView<const float>> Decoder::resume(const Context& context, int first_layer,
                                                 MatrixView<const float> x, KvCache& cache,
                                                 RopeTable& rope, BlockScratch& scratch) const {
-  scratch.sequences.assign(1, {&cache, {0, x.rows}});
+  scratch.sequences.assign(1, {&cache, {0, x.rows}, {0, x.rows}});
   LK_ASSIGN(Step step, begin(context, rope, scratch));
   for (int64_t i = 0; i < x.rows; ++i) std::copy_n(x.row(i), x.cols, step.x.row(i));
   return finish(first_layer, step);

@@ -29,6 +29,9 @@ using LayerObserver = std::function<void(const LayerView&)>;
 struct SequenceRows {
   KvCache* cache = nullptr;
   Range rows;
+  Range wanted;  // where the outcome of the last wanted.size() of them goes
+
+  Range wanted_rows() const { return {rows.end - wanted.size(), rows.end}; }
 };
 
 /// Memory of one block, reused by every layer and step.
@@ -57,18 +60,17 @@ class Decoder {
   /// Whether all ids are of the vocabulary.
   Status check_tokens(std::span<const int32_t> tokens) const;
 
-  /// Feeds `tokens` (checked by the caller) at positions cache.n_tokens() on. Returns the final
-  /// hidden states after the output norm, [n, n_embd], valid until the next call.
-  Result<MatrixView<const float>> forward(const Context& context, std::span<const int32_t> tokens,
-                                          KvCache& cache, RopeTable& rope, BlockScratch& scratch,
-                                          const LayerObserver* observer = nullptr) const;
-
-  /// One step of several sequences: the rows of all of them, one sequence after another, meet the
-  /// weights together; every cache takes and shows its own. At most scratch.n_batch rows.
+  /// Tokens of a sequence, checked by the caller, at positions cache.n_tokens() on.
   struct Entry {
     KvCache* cache = nullptr;
     std::span<const int32_t> tokens;
+    bool last_only = false;  // of their final hidden states
   };
+  /// One step of one or several sequences: the rows of all of them, one sequence after another,
+  /// meet the weights together; every cache takes and shows its own. At most scratch.n_batch rows.
+  /// Returns the final hidden states after the output norm, [n, n_embd], of all rows or of each
+  /// sequence's last: of rows that nobody wants the last layer makes keys and values alone. Valid
+  /// until the next call.
   Result<MatrixView<const float>> forward(const Context& context, std::span<const Entry> entries,
                                           RopeTable& rope, BlockScratch& scratch,
                                           const LayerObserver* observer = nullptr) const;
@@ -90,6 +92,8 @@ class Decoder {
   MatrixView<const float> finish(int first_layer, Step& step) const;
   void embed(const Entry& entry, Range rows, Step& step) const;
   void layer(int index, Step& step) const;
+  /// Rows whose outcome nobody wants leave the block.
+  void drop_unwanted(Step& step) const;
   void project(int index, Step& step) const;
   void attend_all(int index, Step& step) const;
   void output(int index, Step& step) const;

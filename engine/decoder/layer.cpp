@@ -1,6 +1,7 @@
 // The decoder layer, as the papers write it:
 //   x += W_O attend(rope(W_Q h), rope(W_K h), W_V h),  h = norm(x)
 //   x += W_down (silu(W_gate h) * W_up h),             h = norm(x)
+#include <algorithm>
 #include <cstring>
 
 #include "engine/decoder/step.h"
@@ -30,6 +31,7 @@ void norm_rows(const Context& context, MatrixView<const float> x, const std::vec
 void Decoder::layer(int index, Step& step) const {
   by_rows(index, step, [&](Step& rows) { project(index, rows); });
   attend_all(index, step);
+  if (index + 1 == config_.n_layers) drop_unwanted(step);
   by_rows(index, step, [&](Step& rows) {
     output(index, rows);
     feed_forward(index, rows);
@@ -51,17 +53,19 @@ void Decoder::output(int index, Step& s) const {
   w.o.apply(s.context, read(s.attended), s.copies, {s.x.data, s.x.stride, true});
 }
 
-/// The rows of every sequence enter its cache and see everything in it.
+/// The rows of every sequence enter its cache and see everything in it, in the last layer those
+/// whose outcome is wanted.
 void Decoder::attend_all(int index, Step& s) const {
   const std::vector<SequenceRows>& sequences = s.scratch.sequences;
   std::vector<AttendBlock>& blocks = s.scratch.attend.blocks;
   blocks.clear();
+  const bool last = index + 1 == config_.n_layers;
   for (const SequenceRows& sequence : sequences) {
     blocks.push_back({sequence.cache,
                       &s.rope,
                       index,
-                      rows_of(s.q, sequence.rows),
-                      rows_of(s.attended, sequence.rows),
+                      rows_of(s.q, last ? sequence.wanted_rows() : sequence.rows),
+                      rows_of(s.attended, last ? sequence.wanted : sequence.rows),
                       {rows_of(s.k, sequence.rows), rows_of(s.v, sequence.rows)}});
   }
   const AttendShape shape{config_.n_heads, config_.n_kv_heads, config_.head_dim};
@@ -72,6 +76,18 @@ void Decoder::attend_all(int index, Step& s) const {
     sequence.cache->retain_recent(s.context, index, rows_of(s.k, sequence.rows),
                                   rows_of(s.v, sequence.rows));
   }
+}
+
+void Decoder::drop_unwanted(Step& s) const {
+  int64_t n = 0;
+  for (const SequenceRows& sequence : s.scratch.sequences) {
+    const int64_t first = sequence.wanted_rows().begin;
+    for (int64_t i = 0; i < sequence.wanted.size() && first > n; ++i) {
+      std::copy_n(s.x.row(first + i), s.x.cols, s.x.row(n + i));
+    }
+    n = sequence.wanted.end;
+  }
+  for (MatrixView<float>* m : {&s.x, &s.normed, &s.attended, &s.gate_up, &s.hidden}) m->rows = n;
 }
 
 /// Biases, per-head norms and RoPE on q and k, in place.

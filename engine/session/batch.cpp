@@ -40,12 +40,14 @@ Status Batch::check(std::span<const Entry> entries) const {
 Status Batch::feed(std::span<const Entry> entries) {
   LK_RETURN_IF_ERROR(check(entries));
   entries_.clear();
-  for (const Entry& entry : entries) entries_.push_back({&entry.session->cache_, entry.tokens});
+  for (const Entry& entry : entries) {
+    entries_.push_back({&entry.session->cache_, entry.tokens, true});
+  }
   LK_ASSIGN(const MatrixView<const float> hidden,
             engine_->decoder().forward(engine_->context(), entries_, rope_, scratch_));
   last_hidden_.clear();
   for (size_t i = 0; i < entries.size(); ++i) {
-    const float* last = hidden.row(scratch_.sequences[i].rows.end - 1);
+    const float* last = hidden.row(int64_t(i));
     last_hidden_.insert(last_hidden_.end(), last, last + hidden.cols);
     entries[i].session->last_hidden_.assign(last, last + hidden.cols);
   }

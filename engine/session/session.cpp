@@ -32,8 +32,9 @@ Status Session::feed(std::span<const int32_t> tokens, const BlockSink& sink) {
   while (!tokens.empty()) {
     const size_t n = std::min(tokens.size(), size_t(n_batch_));
     const int64_t first = n_tokens();
+    const Decoder::Entry entry{&cache_, tokens.first(n), !sink};
     LK_ASSIGN(const MatrixView<const float> hidden,
-              engine_->decoder().forward(context_, tokens.first(n), cache_, rope_, *scratch_,
+              engine_->decoder().forward(context_, {&entry, 1}, rope_, *scratch_,
                                          observer_ ? &observer_ : nullptr));
     const float* last = hidden.row(hidden.rows - 1);
     last_hidden_.assign(last, last + hidden.cols);

@@ -17,6 +17,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/view.h"
+
 namespace lowkey::simd {
 
 constexpr int kTileTokens = 16;
@@ -61,6 +63,10 @@ struct QueryBlock {
   int n_queries = 0;
   int d_k = 0;
   int d_v = 0;
+
+  QueryBlock part(Range some) const {
+    return {q + some.begin * d_k, begin + some.begin, end + some.begin, int(some.size()), d_k, d_v};
+  }
 };
 
 /// Running state of an online softmax; start with max = -inf, sum = 0, out = 0.
@@ -69,6 +75,10 @@ struct AttendState {
   float* max = nullptr;  // [n_queries]
   float* sum = nullptr;  // [n_queries]
   float* out = nullptr;  // [n_queries, d_v]
+
+  AttendState from(int query, int d_v) const {
+    return {max + query, sum + query, out + int64_t{query} * d_v};
+  }
 };
 
 }  // namespace lowkey::simd

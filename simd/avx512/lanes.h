@@ -11,6 +11,7 @@ namespace {
 template <>
 struct Lanes<xsimd::avx512f> {
   using V = Vec<xsimd::avx512f>;
+  using Pairs = __m512i;
   static constexpr int kAccumulators = 24;
 
   static V f16(const uint16_t* p) {
@@ -32,6 +33,21 @@ struct Lanes<xsimd::avx512f> {
   static void store_f16(uint16_t* p, V v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  /// Two floats, rounded to 16 bits, in the 32 bits of each lane; acc + the products of pairs.
+  static Pairs pair_of(V low, V high) {
+    const __m512i upper = _mm512_slli_epi32(_mm512_cvtps_epi32(high), 16);
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_cvtps_epi32(low), upper);
+  }
+  static Pairs pairs(int32_t x) { return _mm512_set1_epi32(x); }
+  static Pairs load_pairs(const int32_t* p) { return _mm512_load_si512(p); }
+  static void store_pairs(int32_t* p, Pairs x) { _mm512_store_si512(p, x); }
+  static V to_float(Pairs sums) { return _mm512_cvtepi32_ps(sums); }
+  static Pairs dot_pairs(Pairs acc, Pairs a, Pairs b) { return _mm512_dpwssd_epi32(acc, a, b); }
+  /// Rounded to 16 bits.
+  static void store_i16(int16_t* p, V v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v)));
   }
   static float sum(V v) { return _mm512_reduce_add_ps(v); }
   static float max(V v) { return _mm512_reduce_max_ps(v); }

@@ -3,14 +3,13 @@
 //
 // Chunk by chunk (64 tokens): scores, new maximum, exp, rescaled output plus weighted values. Few
 // queries (decode) read the tiles as they are, once; many queries (prefill) first turn a chunk into
-// f32 tiles that stay in the innermost cache.
+// 16-bit integers, or f32 tiles, that stay in the innermost cache.
 #pragma once
-
-#include <limits>
 
 #include "simd/wide/attend_convert-inl.h"
 #include "simd/wide/attend_mix-inl.h"
-#include "simd/wide/exp-inl.h"
+#include "simd/wide/attend_pair_group-inl.h"
+#include "simd/wide/attend_weigh-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
@@ -21,101 +20,52 @@ constexpr int kFewQueries = 8;
 constexpr int kManyGroup = 6;
 constexpr int kScratchFloats = 16 * 1024;
 
-constexpr int clamp_to(int x, int low, int high) { return x < low ? low : x > high ? high : x; }
-
-constexpr float kNothing = -std::numeric_limits<float>::infinity();
-
-/// Scores of tokens outside `seen` become nothing; in vectors, as they are read again at once.
-template <class Arch>
-inline void hide(float* s, int n_tokens, Range seen) {
-  using V = Vec<Arch>;
-  if (seen.begin == 0 && seen.end >= n_tokens) return;
-  alignas(64) float lane[kLanes<Arch>];
-  for (int i = 0; i < kLanes<Arch>; ++i) lane[i] = float(i);
-  const V first(static_cast<float>(seen.begin)), end(static_cast<float>(seen.end));
-  V token = V::load_aligned(lane);
-  for (int t = 0; t < n_tokens; t += kLanes<Arch>, token += V(float(kLanes<Arch>))) {
-    const V shown = xsimd::select(token >= first, load<Arch>(s + t), V(kNothing));
-    xsimd::select(token < end, shown, V(kNothing)).store_unaligned(s + t);
-  }
-}
-
-/// Scores [n_tokens] to weights exp(score - max); tokens outside `seen` get none.
-template <class Arch>
-inline void weigh(float* s, int n_tokens, Range seen, float* max, float* sum, float* keep) {
-  hide<Arch>(s, n_tokens, seen);
-  Vec<Arch> highest(*max);
-  for (int t = 0; t < n_tokens; t += kLanes<Arch>) {
-    highest = xsimd::max(highest, load<Arch>(s + t));
-  }
-  const float new_max = Lanes<Arch>::max(highest);
-  // Nothing seen so far: any finite offset gives weights of zero instead of NaN.
-  const Vec<Arch> offset(new_max == kNothing ? 0.0f : new_max);
-  Vec<Arch> total(0.0f);
-  for (int t = 0; t < n_tokens; t += kLanes<Arch>) {
-    const Vec<Arch> weight = exp<Arch>(load<Arch>(s + t) - offset);
-    weight.store_unaligned(s + t);
-    total += weight;
-  }
-  *keep = exp<Arch>(Vec<Arch>(*max) - offset).get(0);
-  *sum = *sum * *keep + Lanes<Arch>::sum(total);
-  *max = new_max;
-}
-
 /// kQueries queries from `first` on over one chunk that begins at `token` of the run.
 template <class Plan>
 inline void attend_group(const KvRun& chunk, int token, const QueryBlock& queries, int first,
                          const AttendState& state) {
   constexpr int kN = Plan::kQueries;
+  const auto seen = seen_by<kN>(queries, first, {token, token + chunk.n_tokens});
+  if (seen.begin >= seen.end) return;
   ChunkWeights<kN> w;
-  Range seen[kN];
-  w.begin = chunk.n_tokens;
-  for (int i = 0; i < kN; ++i) {
-    const int begin = clamp_to(queries.begin[first + i] - token, 0, chunk.n_tokens);
-    const int end = clamp_to(queries.end[first + i] - token, begin, chunk.n_tokens);
-    seen[i] = {begin, end};
-    if (begin == end) continue;
-    w.begin = begin < w.begin ? begin : w.begin;
-    w.end = end > w.end ? end : w.end;
-  }
-  if (w.begin >= w.end) return;
-  const int n_tiles = (w.end + kTileTokens - 1) / kTileTokens;
+  w.begin = seen.begin;
+  w.end = seen.end;
+  const int n_tiles = ceil_div(w.end, kTileTokens);
   const float* q = queries.q + int64_t{first} * queries.d_k;
   scores<Plan>(chunk, n_tiles, q, queries.d_k, &w.weight[0][0]);
   for (int i = 0; i < kN; ++i) {
-    weigh<typename Plan::Arch>(w.weight[i], n_tiles * kTileTokens, seen[i], state.max + first + i,
-                               state.sum + first + i, w.keep + i);
+    weigh<typename Plan::Arch>(w.weight[i], n_tiles * kTileTokens, seen.of[i],
+                               state.max + first + i, state.sum + first + i, w.keep + i);
   }
   mix<Plan>(chunk, w, queries.d_v, state.out + int64_t{first} * queries.d_v);
 }
 
-/// attend_group for a group size known only now (1 <= size <= kMost).
-template <class Arch, KvType kType, int kMost, bool kStream>
-inline void attend_sized(const KvRun& chunk, int token, const QueryBlock& queries, Range group,
-                         const AttendState& state) {
-  if constexpr (kMost > 1) {
-    if (group.size() < kMost) {
-      return attend_sized<Arch, kType, kMost - 1, kStream>(chunk, token, queries, group, state);
+/// f.operator()<size>(first) for groups of nearly equal size, at most kMost, of n queries.
+template <int kMost, class F>
+inline void for_groups(int n, F f) {
+  const int n_groups = ceil_div(n, kMost);
+  const auto sized = [&]<int kSize>(auto self, int size, int first) {
+    if constexpr (kSize > 1) {
+      if (size < kSize) return self.template operator()<kSize - 1>(self, size, first);
     }
+    f.template operator()<kSize>(first);
+  };
+  for (int g = 0; g < n_groups; ++g) {
+    const int first = n * g / n_groups, end = n * (g + 1) / n_groups;
+    sized.template operator()<kMost>(sized, end - first, first);
   }
-  attend_group<AttendPlan<Arch, kType, kMost, kStream>>(chunk, token, queries, int(group.begin),
-                                                        state);
 }
 
-/// All queries over one chunk, in groups of nearly equal size.
+/// All queries over one chunk, in groups.
 template <class Arch, KvType kType, int kMost, bool kStream>
 inline void attend_chunk(const KvRun& chunk, int token, const QueryBlock& queries,
                          const AttendState& state) {
-  const int n_groups = (queries.n_queries + kMost - 1) / kMost;
-  for (int g = 0; g < n_groups; ++g) {
-    const Range group{int64_t{queries.n_queries} * g / n_groups,
-                      int64_t{queries.n_queries} * (g + 1) / n_groups};
-    attend_sized<Arch, kType, kMost, kStream>(chunk, token, queries, group, state);
-  }
+  for_groups<kMost>(queries.n_queries, [&]<int kSize>(int first) {
+    attend_group<AttendPlan<Arch, kType, kSize, kStream>>(chunk, token, queries, first, state);
+  });
 }
 
-/// Tokens that at least one query sees, from a tile border on.
-template <class Arch>
+/// Tokens that at least one query sees.
 inline Range seen_tokens(const QueryBlock& queries, int n_tokens) {
   int begin = n_tokens, end = 0;
   for (int i = 0; i < queries.n_queries; ++i) {
@@ -123,7 +73,33 @@ inline Range seen_tokens(const QueryBlock& queries, int n_tokens) {
     begin = queries.begin[i] < begin ? queries.begin[i] : begin;
     end = queries.end[i] > end ? queries.end[i] : end;
   }
-  return {begin / kTileTokens * kTileTokens, end < n_tokens ? end : n_tokens};
+  return {begin, end < n_tokens ? end : n_tokens};
+}
+
+/// f(chunk, token, n) for the chunks of the tokens `seen`, from a tile border on; n of them from
+/// the run's `token` on are left.
+template <class F>
+inline void for_chunks(const KvRun& run, Range seen, F f) {
+  for (int64_t token = seen.begin / kTileTokens * kTileTokens; token < seen.end;
+       token += kChunkTokens) {
+    const int64_t offset = token / kTileTokens * run.tile_stride, left = seen.end - token;
+    f({run.k + offset, run.v + offset, run.tile_stride,
+       int(left < kChunkTokens ? left : kChunkTokens)},
+      int(token), left);
+  }
+}
+
+/// Straight from the tiles.
+template <class Arch, KvType kType>
+inline void attend_direct(const KvRun& run, const QueryBlock& queries, const AttendState& state) {
+  const Range seen = seen_tokens(queries, run.n_tokens);
+  for_chunks(run, seen, [&](const KvRun& chunk, int token, int64_t left) {
+    if (left >= 2 * kChunkTokens) {
+      attend_chunk<Arch, kType, 4, true>(chunk, token, queries, state);
+    } else {
+      attend_chunk<Arch, kType, 4, false>(chunk, token, queries, state);
+    }
+  });
 }
 
 /// f32 tiles of a chunk.
@@ -146,25 +122,49 @@ inline KvRun convert(const KvRun& chunk, int d_k, int d_v, Scratch<Arch>& scratc
           chunk.n_tokens};
 }
 
+/// By f32 tiles. Apart from the others, whose stack need not hold these.
+template <class Arch, KvType kType>
+[[gnu::noinline]] void attend_floats(const KvRun& run, const QueryBlock& queries,
+                                     const AttendState& state) {
+  Scratch<Arch> scratch;
+  const Range seen = seen_tokens(queries, run.n_tokens);
+  for_chunks(run, seen, [&](const KvRun& chunk, int token, int64_t) {
+    const KvRun floats = convert<Arch, kType>(chunk, queries.d_k, queries.d_v, scratch);
+    attend_chunk<Arch, KvType::kF32, kManyGroup, false>(floats, token, queries, state);
+  });
+}
+
+/// By pairs of 16-bit integers.
+template <class Arch, KvType kType>
+[[gnu::noinline]] void attend_integers(const KvRun& run, const QueryBlock& queries,
+                                       const AttendState& state) {
+  PairScratch<Arch> scratch;
+  const int most = kPairShorts / queries.d_k;
+  for (int begin = 0; begin < queries.n_queries; begin += most) {
+    const int end = begin + most < queries.n_queries ? begin + most : queries.n_queries;
+    const QueryBlock block = queries.part({begin, end});
+    const AttendState own = state.from(begin, queries.d_v);
+    scratch.take_queries(block);
+    const Range seen = seen_tokens(block, run.n_tokens);
+    for_chunks(run, seen, [&](const KvRun& chunk, int token, int64_t) {
+      scratch.template take_chunk<kType>(chunk, block, {seen.begin - token, seen.end - token});
+      for_groups<kManyGroup>(block.n_queries, [&]<int kSize>(int first) {
+        attend_pairs<Arch, kSize>(scratch, {token, token + chunk.n_tokens}, block, first, own);
+      });
+    });
+  }
+}
+
 template <class Arch, KvType kType>
 inline void attend_run(const KvRun& run, const QueryBlock& queries, const AttendState& state) {
   const int d = queries.d_k > queries.d_v ? queries.d_k : queries.d_v;
-  const bool direct = queries.n_queries <= kFewQueries || d * kChunkTokens > kScratchFloats;
-  Scratch<Arch> scratch;
-  const Range seen = seen_tokens<Arch>(queries, run.n_tokens);
-  for (int64_t token = seen.begin; token < seen.end; token += kChunkTokens) {
-    const int64_t offset = token / kTileTokens * run.tile_stride, left = seen.end - token;
-    const KvRun chunk{run.k + offset, run.v + offset, run.tile_stride,
-                      int(left < kChunkTokens ? left : kChunkTokens)};
-    if (direct && left >= 2 * kChunkTokens) {
-      attend_chunk<Arch, kType, 4, true>(chunk, int(token), queries, state);
-    } else if (direct) {
-      attend_chunk<Arch, kType, 4, false>(chunk, int(token), queries, state);
-    } else {
-      const KvRun floats = convert<Arch, kType>(chunk, queries.d_k, queries.d_v, scratch);
-      attend_chunk<Arch, KvType::kF32, kManyGroup, false>(floats, int(token), queries, state);
-    }
+  if (queries.n_queries <= kFewQueries || d * kChunkTokens > kScratchFloats) {
+    return attend_direct<Arch, kType>(run, queries, state);
   }
+  if constexpr (kHasPairs<Arch> && kType != KvType::kF32) {
+    if (fits_pairs(queries)) return attend_integers<Arch, kType>(run, queries, state);
+  }
+  attend_floats<Arch, kType>(run, queries, state);
 }
 
 template <class Arch>

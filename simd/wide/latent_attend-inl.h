@@ -205,8 +205,7 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
     if (chunks.done()) break;
   }
   for (int q = 0; q < queries.n_queries; ++q) {
-    merge_query<Ops>(tiles.v, scratch.sums, q, queries.d_v,
-                     {state.max + q, state.sum + q, state.out + int64_t{q} * queries.d_v});
+    merge_query<Ops>(tiles.v, scratch.sums, q, queries.d_v, state.from(q, queries.d_v));
   }
 }
 
@@ -214,14 +213,9 @@ template <class Ops>
 void attend_blocks(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state,
                    LatentScratch<Ops>& scratch) {
   for (int first = 0; first < queries.n_queries; first += kQueryBlock) {
-    QueryBlock block = queries;
-    block.q += int64_t{first} * queries.d_k;
-    block.begin += first;
-    block.end += first;
-    block.n_queries = std::min(kQueryBlock, queries.n_queries - first);
-    attend_block<Ops>(
-        tiles, block, first,
-        {state.max + first, state.sum + first, state.out + int64_t{first} * queries.d_v}, scratch);
+    const int end = std::min(first + kQueryBlock, queries.n_queries);
+    attend_block<Ops>(tiles, queries.part({first, end}), first, state.from(first, queries.d_v),
+                      scratch);
   }
 }
 

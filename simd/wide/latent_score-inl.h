@@ -1,10 +1,9 @@
 // Scores of a chunk: integer dot products of the queries with the unpacked key codes.
 #pragma once
 
-#include <utility>
-
 #include "simd/wide/latent_codes-inl.h"
 #include "simd/wide/latent_query-inl.h"
+#include "simd/wide/unrolled-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
@@ -28,16 +27,6 @@ struct ScoreTask {
   ScoreStart start;
   float* score;  // [n_queries, kChunkTokens]
 };
-
-/// Calls f with the constants 0 .. kN - 1. Unlike a loop it is unrolled before the compiler decides
-/// what lives in registers, so that arrays of sums do.
-template <int kN, class F>
-[[gnu::always_inline]] inline void unrolled(F f) {
-  [&]<int... kI>(std::integer_sequence<int, kI...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<int, kI>()), ...);
-  }
-  (std::make_integer_sequence<int, kN>());
-}
 
 /// Adds group g, whose codes of kTiles tiles are `c`, to the sums of kQueries; kFine: of both
 /// halves of the queries.

@@ -90,13 +90,13 @@ class HadamardCache : public ::testing::Test {
   static inline std::unique_ptr<Engine> engine_;
 };
 
-// The same codes; what is left is f16's rounding of codes times scales, and the order of sums.
+// The same codes; what is left is f16's rounding of codes times scales, and how sums are made.
 TEST_F(HadamardCache, FourBitsGiveWhatQ4WithTheSameRotationGives) {
   for (const auto& [sinks, window] : {std::pair{0, 0}, {4, 8}}) {
     const auto control = hidden("hadamard-k4v4", sinks, window);
     const auto q4 = hidden("q4_0h", sinks, window), exact = hidden("f32", 0, 0);
     const double rounding = distance(control, q4).mean, coding = distance(q4, exact).mean;
-    EXPECT_LT(rounding, coding / 50) << rounding << " of " << coding;
+    EXPECT_LT(rounding, coding / 40) << rounding << " of " << coding;
     EXPECT_GT(coding, 0.0);
   }
 }

@@ -145,6 +145,8 @@ TEST_P(AnswerChoicesTest, EqualsItsDefinition) {
   ASSERT_TRUE(result.ok()) << result.error().message();
   ASSERT_EQ(result->picks.size(), tasks->size());
   EXPECT_EQ(calls, int(tasks->size()));
+  // Blocks sum otherwise than steps, and where that flips codes all later keys and values move.
+  const double allowed = GetParam().type == simd::KvType::kF32 ? 2e-3 : 2e-2;
   int right = 0;
   for (size_t i = 0; i < tasks->size(); ++i) {
     const ChoiceTask& task = (*tasks)[i];
@@ -152,9 +154,9 @@ TEST_P(AnswerChoicesTest, EqualsItsDefinition) {
     for (const int64_t at : task.choices) {
       nll.push_back(direct_nll(tokens, task, at, o.n_answer));
     }
-    EXPECT_NEAR(result->truth_nll[i], nll[size_t(task.truth)], 2e-3) << i;
+    EXPECT_NEAR(result->truth_nll[i], nll[size_t(task.truth)], allowed) << i;
     // No worse than the best, whoever wins a tie.
-    EXPECT_NEAR(nll[size_t(result->picks[i])], std::ranges::min(nll), 4e-3) << i;
+    EXPECT_NEAR(nll[size_t(result->picks[i])], std::ranges::min(nll), 2 * allowed) << i;
     right += result->picks[i] == task.truth;
   }
   const double n = double(tasks->size()), share = right / n;

@@ -73,9 +73,23 @@ constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::
   return ::testing::AssertionSuccess();
 }
 
+// Coordinates that are far larger than others, in all keys or in all queries, leave the others
+// their precision.
+::testing::AssertionResult check_outliers(const simd::KernelSet& set) {
+  for (KvType type : {KvType::kF16, KvType::kBF16}) {
+    for (float outlier : {1e-3f, 1e3f}) {
+      for (int n_queries : {4, 96, 300}) {
+        LK_CHECK_THAT(check_shape(set, {type, 64, 64, n_queries, 99, false, 7, outlier}));
+      }
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
 TEST(Attend, MatchesTheOracleAtEveryLength) { expect_on_every_set(check_lengths); }
 TEST(Attend, MatchesTheOracleForEveryNumberOfQueries) { expect_on_every_set(check_query_counts); }
 TEST(Attend, MatchesTheOracleForEveryHeadSize) { expect_on_every_set(check_head_sizes); }
+TEST(Attend, MatchesTheOracleWithOutlyingCoordinates) { expect_on_every_set(check_outliers); }
 TEST(Attend, SeveralRunsEqualOne) { expect_on_every_set(check_runs); }
 
 // Two tokens with equal scores: the mean of their values, and a sum of exactly two.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string_view>
 
 #include "simd/scalar/ops.h"
 #include "simd/select.h"
@@ -10,6 +11,7 @@ namespace lowkey::testing {
 namespace {
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
+constexpr double kOne = 32767;  // length of a vector of 16-bit integers
 
 int64_t n_tiles(int n_tokens) { return ceil_div(n_tokens, simd::kTileTokens); }
 
@@ -34,6 +36,10 @@ AttendCase::AttendCase(const AttendShape& shape)
       q_(int64_t{shape.n_queries} * shape.d_k, shape.seed, 2 / std::sqrt(float(shape.d_k))),
       k_(int64_t{shape.n_tokens} * shape.d_k, shape.seed + 1),
       v_(int64_t{shape.n_tokens} * shape.d_v, shape.seed + 2) {
+  if (shape.d_k > 3) {
+    for (int i = 0; i < shape.n_queries; ++i) q_.data()[i * shape.d_k + 3] /= shape.outlier;
+    for (int t = 0; t < shape.n_tokens; ++t) k_.data()[t * shape.d_k + 3] *= shape.outlier;
+  }
   fill_tiles();
   choose_ranges();
 }
@@ -87,29 +93,76 @@ AttendResult AttendCase::attend(const simd::KernelSet& set, int n_runs) const {
   return result;
 }
 
+// Sum of |q| |k| of query i and any token. Codes never decode beyond the largest entry of their row
+// but for the rounding of the f16 scale.
+double AttendCase::score_size(int i) const {
+  const float* q = q_.data() + int64_t{i} * shape_.d_k;
+  const bool blocks = shape_.type >= simd::KvType::kQ8_0;
+  double size = 0;
+  for (int c = 0; c < shape_.d_k; ++c) {
+    double k = blocks ? largest(k_.data(), k_.size()) : 0;
+    for (int t = 0; t < shape_.n_tokens && !blocks; ++t) {
+      k = std::max(k, std::abs(double(k_.data()[int64_t{t} * shape_.d_k + c])));
+    }
+    size += std::abs(double(q[c])) * k;
+  }
+  return 1.01 * size;
+}
+
+bool AttendCase::by_integers(const simd::KernelSet& set) const {
+  const std::string_view name = set.name;
+  return (name == "avx512" || name == "amx") && shape_.n_queries > 8 &&
+         shape_.type != simd::KvType::kF32 && shape_.d_k % 16 == 0 && shape_.d_v % 16 == 0 &&
+         std::max(shape_.d_k, shape_.d_v) <= 256;
+}
+
+// What a score may be off by where queries and keys are rounded to 1 / kOne of their lengths, once
+// the one is divided and the other multiplied by the root mean square of each coordinate of the
+// queries (simd/wide/attend_pairs-inl.h): the two errors have lengths of at most
+// sqrt(d_k) / 2 kOne of q's and k's, and meet the other one's.
+double AttendCase::score_rounding(int i) const {
+  const int d = shape_.d_k;
+  const double row = largest(k_.data(), k_.size());
+  double q_length = 0, k_length = 0;
+  for (int c = 0; c < d; ++c) {
+    double squares = 0, k = shape_.type >= simd::KvType::kQ8_0 ? row : 0;
+    for (int j = 0; j < shape_.n_queries; ++j) {
+      squares += std::pow(double(q_.data()[int64_t{j} * d + c]), 2);
+    }
+    for (int t = 0; t < shape_.n_tokens; ++t) {
+      k = std::max(k, std::abs(double(k_.data()[int64_t{t} * d + c])));
+    }
+    const double spread = squares / shape_.n_queries;
+    if (spread == 0) continue;
+    q_length += std::pow(double(q_.data()[int64_t{i} * d + c]), 2) / spread;
+    k_length += 1.02 * k * k * spread;
+  }
+  return 1.01 * std::sqrt(double(d)) / kOne * std::sqrt(q_length * k_length);
+}
+
 // A weight exp(s - m) is off by the error of its score (d_k products and sums and two scale
 // roundings, each at most kUnit of sum |q| |k|), by rounding s - m, by exp, and by one rescaling
-// per chunk of tokens; a common error of m cancels. Codes never decode beyond the largest entry of
-// their row but for the rounding of the f16 scale.
-double AttendCase::weight_error(int i, int n_runs) const {
-  const float* q = q_.data() + int64_t{i} * shape_.d_k;
-  double q_size = 0;
-  for (int c = 0; c < shape_.d_k; ++c) q_size += std::abs(double(q[c]));
-  const double score = 1.01 * q_size * largest(k_.data(), k_.size());
+// per chunk of tokens; a common error of m cancels.
+double AttendCase::weight_error(int i, int n_runs, bool integers) const {
+  const double score = score_size(i), rounding = integers ? 2 * score_rounding(i) : 0;
   const double n_chunks = double(n_tiles(shape_.n_tokens)) + n_runs;
-  return (shape_.d_k + 5) * kUnit * score + 2 * score * kUnit +
+  return rounding + (shape_.d_k + 5) * kUnit * score + 2 * score * kUnit +
          (n_chunks + 1) * (kExpError + 3 * kUnit) + 2 * score * kUnit;
 }
 
-double AttendCase::output_bound(int i, int n_runs) const {
-  const double n = shape_.n_tokens + 5;
-  return (2 * weight_error(i, n_runs) + 2 * n * kUnit) * 1.01 * largest(v_.data(), v_.size());
+// As integers, a value is off by 1 / 2 kOne of its column's length in a chunk of 64 tokens, and
+// each of their weights by 1 / 2 kOne of the root of the weights' sum, which is at least 1.
+double AttendCase::output_bound(int i, int n_runs, bool integers) const {
+  const double n = shape_.n_tokens + 5, rounding = integers ? (8 + 64) / (2 * kOne) : 0;
+  return (2 * weight_error(i, n_runs, integers) + 2 * n * kUnit + rounding) * 1.01 *
+         largest(v_.data(), v_.size());
 }
 
 ::testing::AssertionResult AttendCase::check(const simd::KernelSet& set, int n_runs) const {
   const AttendResult want = attend(*simd::all_kernel_sets().back(), 1);
   const AttendResult got = attend(set, n_runs);
   const int64_t n = shape_.n_tokens;
+  const bool integers = by_integers(set);
   for (int i = 0; i < shape_.n_queries; ++i) {
     const bool nothing = begin_[i] >= end_[i];
     if (nothing != (got.sum[i] == 0) || nothing != (got.max[i] == kNothing)) {
@@ -118,12 +171,12 @@ double AttendCase::output_bound(int i, int n_runs) const {
     }
     const double log_want = nothing ? 0 : want.max[i] + std::log(double(want.sum[i]));
     const double log_got = nothing ? 0 : got.max[i] + std::log(double(got.sum[i]));
-    const double log_bound = weight_error(i, n_runs) + (double(n) + 4) * kUnit;
+    const double bound = nothing ? 0 : output_bound(i, n_runs, integers);
+    const double log_bound = weight_error(i, n_runs, integers) + (double(n) + 4) * kUnit;
     LK_CHECK_THAT(within(log_got, log_want, log_bound, n, -1 - i));
     for (int64_t c = int64_t{i} * shape_.d_v; c < int64_t{i + 1} * shape_.d_v; ++c) {
       const double divisor_got = nothing ? 1 : got.sum[i], divisor_want = nothing ? 1 : want.sum[i];
-      LK_CHECK_THAT(within(got.out[c] / divisor_got, want.out[c] / divisor_want,
-                           nothing ? 0 : output_bound(i, n_runs), n, c));
+      LK_CHECK_THAT(within(got.out[c] / divisor_got, want.out[c] / divisor_want, bound, n, c));
     }
   }
   if (!got.out.guarded()) return ::testing::AssertionFailure() << "wrote past the end";

@@ -18,6 +18,7 @@ struct AttendShape {
   int n_tokens = 1;
   bool masked = false;  // random ranges, empty ones among them; else everything is seen
   uint32_t seed = 1;
+  float outlier = 1;  // times coordinate 3 of keys, and divides that of queries
 };
 
 /// max and sum [n_queries], out [n_queries, d_v], as AttendState keeps them.
@@ -43,8 +44,12 @@ class AttendCase {
   void fill_tiles();
   void choose_ranges();
   /// Bound of the error of one output coordinate and of log(sum) of query i.
-  double output_bound(int i, int n_runs) const;
-  double weight_error(int i, int n_runs) const;
+  double output_bound(int i, int n_runs, bool integers) const;
+  double weight_error(int i, int n_runs, bool integers) const;
+  double score_size(int i) const;
+  double score_rounding(int i) const;
+  /// Whether `set` takes this case as 16-bit integers.
+  bool by_integers(const simd::KernelSet& set) const;
 
   AttendShape shape_;
   Floats q_, k_, v_;

@@ -1,0 +1,79 @@
+// Softmax weights of a group of queries over a chunk, and which of its tokens they see.
+#pragma once
+
+#include <limits>
+
+#include "base/view.h"
+#include "simd/wide/exp-inl.h"
+
+namespace lowkey::simd::wide {
+namespace {
+
+constexpr int clamp_to(int x, int low, int high) { return x < low ? low : x > high ? high : x; }
+
+constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
+/// Scores of tokens outside `seen` become nothing; in vectors, as they are read again at once.
+template <class Arch>
+inline void hide(float* s, int n_tokens, Range seen) {
+  using V = Vec<Arch>;
+  if (seen.begin == 0 && seen.end >= n_tokens) return;
+  alignas(64) float lane[kLanes<Arch>];
+  for (int i = 0; i < kLanes<Arch>; ++i) lane[i] = float(i);
+  const V first(static_cast<float>(seen.begin)), end(static_cast<float>(seen.end));
+  V token = V::load_aligned(lane);
+  for (int t = 0; t < n_tokens; t += kLanes<Arch>, token += V(float(kLanes<Arch>))) {
+    const V shown = xsimd::select(token >= first, load<Arch>(s + t), V(kNothing));
+    xsimd::select(token < end, shown, V(kNothing)).store_unaligned(s + t);
+  }
+}
+
+/// Scores [n_tokens] to weights exp(score - max); tokens outside `seen` get none.
+template <class Arch>
+inline void weigh(float* s, int n_tokens, Range seen, float* max, float* sum, float* keep) {
+  hide<Arch>(s, n_tokens, seen);
+  Vec<Arch> highest(*max);
+  for (int t = 0; t < n_tokens; t += kLanes<Arch>) {
+    highest = xsimd::max(highest, load<Arch>(s + t));
+  }
+  const float new_max = Lanes<Arch>::max(highest);
+  // Nothing seen so far: any finite offset gives weights of zero instead of NaN.
+  const Vec<Arch> offset(new_max == kNothing ? 0.0f : new_max);
+  Vec<Arch> total(0.0f);
+  for (int t = 0; t < n_tokens; t += kLanes<Arch>) {
+    const Vec<Arch> weight = exp<Arch>(load<Arch>(s + t) - offset);
+    weight.store_unaligned(s + t);
+    total += weight;
+  }
+  *keep = exp<Arch>(Vec<Arch>(*max) - offset).get(0);
+  *sum = *sum * *keep + Lanes<Arch>::sum(total);
+  *max = new_max;
+}
+
+/// What kQueries queries see of a chunk, in tokens of it.
+template <int kQueries>
+struct GroupSeen {
+  Range of[kQueries];
+  int begin, end;  // of all; none if begin >= end
+};
+
+/// Of queries `first` .. of a chunk of these tokens of the run.
+template <int kQueries>
+inline GroupSeen<kQueries> seen_by(const QueryBlock& queries, int first, Range chunk) {
+  const int token = int(chunk.begin), n = int(chunk.size());
+  GroupSeen<kQueries> seen;
+  seen.begin = n;
+  seen.end = 0;
+  for (int i = 0; i < kQueries; ++i) {
+    const int begin = clamp_to(queries.begin[first + i] - token, 0, n);
+    const int end = clamp_to(queries.end[first + i] - token, begin, n);
+    seen.of[i] = {begin, end};
+    if (begin == end) continue;
+    seen.begin = begin < seen.begin ? begin : seen.begin;
+    seen.end = end > seen.end ? end : seen.end;
+  }
+  return seen;
+}
+
+}  // namespace
+}  // namespace lowkey::simd::wide

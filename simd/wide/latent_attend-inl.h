@@ -212,8 +212,11 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
 template <class Ops>
 void attend_blocks(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state,
                    LatentScratch<Ops>& scratch) {
-  for (int first = 0; first < queries.n_queries; first += kQueryBlock) {
-    const int end = std::min(first + kQueryBlock, queries.n_queries);
+  const int64_t row = tiles.v.n_groups() * kTileTokens;
+  int most = int(std::clamp<int64_t>(kSumFloats / std::max<int64_t>(row, 1), 1, kQueryBlock));
+  if (scratch.tiles) most = kQueryGroup;
+  for (int first = 0; first < queries.n_queries; first += most) {
+    const int end = std::min(first + most, queries.n_queries);
     attend_block<Ops>(tiles, queries.part({first, end}), first, state.from(first, queries.d_v),
                       scratch);
   }

@@ -22,7 +22,7 @@ class MeanScores {
     end_ = end;
     base_ = end;
     rounds_ = Ops::kPairedFunctions;
-    std::fill_n(scale_, kMeanLanes, 0.0f);
+    std::fill_n(scale_, kQueryBlock, 0.0f);
     for (int q = 0; q < n_queries_; ++q) turn_to_middle(q, int(queries.begin) + q);
     list_active();
     plain_.prepare(*mean.phases, active_);
@@ -30,9 +30,11 @@ class MeanScores {
       if (rounds_) pairs_.prepare(*mean.phases, active_);
     }
     if (n_queries_ < kMeanBlock) return;
-    for (int i = 0; i < 2 * n_pairs(); ++i) {
-      std::fill_n(lanes_[i], kMeanLanes, 0.0f);
-      for (int q = 0; q < n_queries_; ++q) lanes_[i][q] = weights_[q][i];
+    for (int q = 0; q < round_up(n_queries_, kMeanLanes); ++q) {
+      auto& lanes = lanes_[q / kMeanLanes];
+      for (int i = 0; i < 2 * n_pairs(); ++i) {
+        lanes[i][q % kMeanLanes] = q < n_queries_ ? weights_[q][i] : 0.0f;
+      }
     }
   }
 
@@ -42,10 +44,13 @@ class MeanScores {
     if (n_queries_ >= kMeanBlock) {
       if (token + kChunkTokens < end_) prefetch_phases(token + kChunkTokens);
       const float* start = mean_->start + token * 2 * n_pairs();
-      find<LaneOf::kQuery>(start, {lanes_[0], kMeanLanes}, scale_, 0);
-      return fill_by<LaneOf::kQuery>(0, score);
+      for (int first = 0, group = 0; first < n_queries_; first += kMeanLanes, ++group) {
+        find<LaneOf::kQuery>(start, {lanes_[group][0], kMeanLanes}, scale_ + first, group);
+        fill_by<LaneOf::kQuery>({first, std::min(first + kMeanLanes, n_queries_)}, 0, score);
+      }
+      return;
     }
-    fill_by<LaneOf::kChunk>(lane_of(token), score);
+    fill_by<LaneOf::kChunk>({0, n_queries_}, lane_of(token), score);
   }
 
  private:
@@ -146,41 +151,42 @@ class MeanScores {
     const int n = 2 * n_pairs();
     for (int lane = 0; lane < kMeanLanes; ++lane) {
       const int64_t at = token + lane * kChunkTokens;
-      for (int i = 0; i < n; ++i) lanes_[i][lane] = at < end_ ? mean_->start[at * n + i] : 0.0f;
+      for (int i = 0; i < n; ++i) lanes_[0][i][lane] = at < end_ ? mean_->start[at * n + i] : 0.0f;
     }
-    return {lanes_[0], kMeanLanes};
+    return {lanes_[0][0], kMeanLanes};
   }
 
-  /// Shares of all queries, or of query q in many chunks.
+  /// Shares of a group of queries, or of one in many chunks: number `which`.
   template <LaneOf kLane>
-  void find(const float* own, const PhaseLanes& lanes, const float* scale, int q) {
-    find_shares<Ops, kLane>(*mean_->phases, active_, own, lanes, shares_[q]);
+  void find(const float* own, const PhaseLanes& lanes, const float* scale, int which) {
+    find_shares<Ops, kLane>(*mean_->phases, active_, own, lanes, shares_[which]);
     if constexpr (Ops::kPairedFunctions) {
-      if (rounds_) round_shares<Ops>(active_, shares_[q], scale, rounded_[q]);
+      if (rounds_) round_shares<Ops>(active_, shares_[which], scale, rounded_[which]);
     }
   }
 
-  /// All queries' scores by the shares in `lane`, or from it on.
+  /// Scores of some queries: of those whose shares are in `lane`, or of a group.
   template <LaneOf kLane>
-  void fill_by(int64_t lane, float* score) const {
+  void fill_by(Range queries, int64_t lane, float* score) const {
     if constexpr (Ops::kPairedFunctions) {
-      if (rounds_) return sum_all<kLane>(pairs_, rounded_, lane, score);
+      if (rounds_) return sum_all<kLane>(pairs_, rounded_, queries, lane, score);
     }
-    sum_all<kLane>(plain_, shares_, lane, score);
+    sum_all<kLane>(plain_, shares_, queries, lane, score);
   }
 
   template <LaneOf kLane, class Functions, class Lanes>
-  void sum_all(const Functions& functions, const Lanes* shares, int64_t lane, float* score) const {
+  void sum_all(const Functions& functions, const Lanes* shares, Range queries, int64_t lane,
+               float* score) const {
     constexpr int kMost = Ops::kMeanQueries;
-    const auto some = [&]<int kQueries>(int q) {
-      const SharesOf<Lanes, kLane> own = kLane == LaneOf::kChunk
-                                             ? SharesOf<Lanes, kLane>{shares + q, lane}
-                                             : SharesOf<Lanes, kLane>{shares, lane + q};
+    const auto some = [&]<int kQueries>(int64_t q) {
+      const SharesOf<Lanes, kLane> own =
+          kLane == LaneOf::kChunk ? SharesOf<Lanes, kLane>{shares + q, lane}
+                                  : SharesOf<Lanes, kLane>{shares + q / kMeanLanes, q % kMeanLanes};
       functions.template sum<kQueries>(own, {constant_ + q, unit_ + q}, score + q * kChunkTokens);
     };
-    int q = 0;
-    for (; q + kMost <= n_queries_; q += kMost) some.template operator()<kMost>(q);
-    for (; q < n_queries_; ++q) some.template operator()<1>(q);
+    int64_t q = queries.begin;
+    for (; q + kMost <= queries.end; q += kMost) some.template operator()<kMost>(q);
+    for (; q < queries.end; ++q) some.template operator()<1>(q);
   }
 
   const TurnedMean* mean_ = nullptr;
@@ -195,9 +201,11 @@ class MeanScores {
   bool rounds_ = false;
   FloatFunctions<Ops> plain_;
   PairedFunctions<Ops> pairs_;
-  alignas(64) float lanes_[kLatentMaxCoords][kMeanLanes];  // of queries, or of chunks
-  Shares shares_[kMeanBlock - 1];                          // of all queries, or of each
-  PairedShares rounded_[kMeanBlock - 1];
+  // Of each group of queries, or of chunks.
+  alignas(64) float lanes_[kQueryBlock / kQueryGroup][kLatentMaxCoords][kMeanLanes];
+  static constexpr int kShares = std::max(kMeanBlock - 1, kQueryBlock / kQueryGroup);
+  Shares shares_[kShares];  // of each group of queries, or of each query
+  PairedShares rounded_[kShares];
 };
 
 }  // namespace

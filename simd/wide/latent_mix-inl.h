@@ -11,10 +11,14 @@ namespace {
 /// Weights are integers up to 127 * 128, relative to the largest of their chunk and query. That one
 /// stays a little below: scores of 1,000 are uncertain by as much, and the upper half of one more
 /// than 127 * 128, rounded up, would be 128.
-constexpr float kLog2WeightMax = 13.98859596f;  // of 127 * 128 - 1
+/// Of 127 * 128 - 3: not even 2^x's error leads beyond 127 * 128 - 1, where the upper half ends.
+constexpr float kLog2WeightMax = 13.98841842f;
 /// Score of a token that a query must not see. Finite, so that no infinities meet; far below
 /// anything that 2^x can represent.
 constexpr float kUnseen = -1e30f;
+
+/// Of one group of queries with the most coordinates: near the core with any that a model has.
+constexpr int kSumFloats = kQueryGroup * kLatentMaxCoords / kLatentGroup * kTileTokens;
 
 /// Running sums of a block of queries over a run of tiles, relative to 2^max.
 template <class Ops>
@@ -23,7 +27,7 @@ struct LatentSums {
   alignas(64) float weight[kQueryBlock][Ops::kLanes];    // sum of p
   alignas(64) float weighted[kQueryBlock][Ops::kLanes];  // sum of p g, as rounded
   alignas(64) float coarse[kQueryBlock][Ops::kLanes];    // the same by the upper halves alone
-  alignas(64) float out[kQueryBlock * kLatentMaxCoords / kLatentGroup * kTileTokens];
+  alignas(64) float out[kSumFloats];
   int64_t row = 0;  // floats of one query in `out`
   int n_fine = 0;   // groups from here on take the upper halves of the weights alone
   // Where matrix tiles mix, 16 coordinates of 4 groups share a vector, coordinate c of group g in

@@ -10,9 +10,10 @@
 namespace lowkey::simd::wide {
 namespace {
 
-/// Queries that share the unpacked codes of a chunk; their sums must stay near the core. As many as
-/// a matrix tile has rows.
-constexpr int kQueryBlock = 16;
+/// Queries that share the unpacked codes of a chunk: as many as their sums have room for, in groups
+/// of kQueryGroup, which a matrix tile has rows for.
+constexpr int kQueryGroup = 16;
+constexpr int kQueryBlock = 3 * kQueryGroup;
 
 /// The matrix tile unit of a set, void if it has none.
 template <class Ops>

@@ -8,7 +8,7 @@
 namespace lowkey::simd::wide {
 namespace {
 
-constexpr int kMeanLanes = kQueryBlock;
+constexpr int kMeanLanes = kQueryGroup;
 constexpr int kMostFunctions = kLatentMaxCoords / 2 + kSlowPolynomials / 2;
 
 /// Fast pairs that any query takes anything of: others cost nothing.

@@ -14,8 +14,8 @@ namespace lowkey::testing {
 namespace {
 
 constexpr int kPairs = 24, kTokens = 700, kValues = 12;
-// Few queries, and a block and a part of many.
-constexpr int kCounts[] = {4, 21};
+// Few queries, a part of a group, several groups, and more than a block.
+constexpr int kCounts[] = {4, 11, 40, 61};
 constexpr int kStartsStride = simd::kLatentStarts + kTokens / simd::kLatentChunk + 1;
 // Functions of a chunk are rounded to 6e-8 and cut off below 2.4e-5; sums of 48 terms in float.
 constexpr double kPhaseError = 4e-5;

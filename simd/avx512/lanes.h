@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "simd/wide/exp2-inl.h"
 #include "simd/wide/lanes.h"
 
 namespace lowkey::simd::wide {
@@ -11,6 +12,7 @@ namespace {
 template <>
 struct Lanes<xsimd::avx512f> {
   using V = Vec<xsimd::avx512f>;
+  using Float = V;
   using Pairs = __m512i;
   static constexpr int kAccumulators = 24;
 
@@ -42,6 +44,11 @@ struct Lanes<xsimd::avx512f> {
   static Pairs pairs(int32_t x) { return _mm512_set1_epi32(x); }
   static Pairs load_pairs(const int32_t* p) { return _mm512_load_si512(p); }
   static void store_pairs(int32_t* p, Pairs x) { _mm512_store_si512(p, x); }
+  /// 2^x within 2.6e-6 of it; 0 far below the range of a float.
+  static V exp2(V x) {
+    const V f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
+    return _mm512_scalef_ps(exp2_fraction_fine<Lanes>(f), x);
+  }
   static V to_float(Pairs sums) { return _mm512_cvtepi32_ps(sums); }
   static Pairs dot_pairs(Pairs acc, Pairs a, Pairs b) { return _mm512_dpwssd_epi32(acc, a, b); }
   /// Rounded to 16 bits.

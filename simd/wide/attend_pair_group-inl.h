@@ -15,22 +15,21 @@ struct PairWeights {
   static_assert(kQueries <= kW);
   alignas(64) float score[kQueries][kChunkTokens];
   alignas(64) int16_t weight[kQueries][kChunkTokens];
-  alignas(64) float largest[kW];  // score of the chunk
+  alignas(64) float largest[kW];  // score of the chunk, in units of log 2
   alignas(64) float mass[kW];     // of its weights, the largest being 1
   alignas(64) float scale[kW];    // from these to integers
   alignas(64) float unit[kW];     // of the integers, relative to the maximum of all so far
   alignas(64) float keep[kW];     // of what was summed before
 };
 
-/// Scores of kQueries queries from `first` on and kTiles tiles from `tile` on.
+/// Scores of kQueries queries from `first` on and the first kTiles tiles.
 template <class Arch, int kQueries, int kTiles>
-inline void score_pairs(const PairScratch<Arch>& s, int first, int d, int tile,
+inline void score_pairs(const PairScratch<Arch>& s, int first, int d,
                         PairWeights<Arch, kQueries>& w) {
   using V = Vec<Arch>;
   constexpr int kW = kLanes<Arch>;
   using L = Lanes<Arch>;
   const int16_t* q = s.q + first * d;
-  const int32_t* k = s.k + tile * d / 2 * kW;
   typename L::Pairs sum[kQueries][kTiles];
   unrolled<kQueries * kTiles>([&](auto i) __attribute__((always_inline)) {
     sum[i / kTiles][i % kTiles] = L::pairs(0);
@@ -38,7 +37,7 @@ inline void score_pairs(const PairScratch<Arch>& s, int first, int d, int tile,
   for (int p = 0; p < d / 2; ++p) {
     typename L::Pairs key[kTiles];
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-      key[t] = L::load_pairs(k + (t * d / 2 + p) * kW);
+      key[t] = L::load_pairs(s.k + (t * d / 2 + p) * kW);
     });
     unrolled<kQueries>([&](auto i) __attribute__((always_inline)) {
       const auto own = broadcast_pair<Arch>(q + i * d + 2 * p);
@@ -49,8 +48,8 @@ inline void score_pairs(const PairScratch<Arch>& s, int first, int d, int tile,
   }
   unrolled<kQueries>([&](auto i) __attribute__((always_inline)) {
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-      const V unit = V(s.q_unit[first + i]) * V::load_aligned(s.k_unit + (tile + t) * kW);
-      (L::to_float(sum[i][t]) * unit).store_aligned(w.score[i] + (tile + t) * kW);
+      const V unit = V(s.q_unit[first + i]) * V::load_aligned(s.k_unit + t * kW);
+      (L::to_float(sum[i][t]) * unit).store_aligned(w.score[i] + t * kW);
     });
   });
 }
@@ -65,7 +64,7 @@ inline void join_state(const AttendState& state, PairWeights<Arch, kQueries>& w)
     max[i] = state.max[i];
     sum[i] = state.sum[i];
   }
-  const V own = V::load_aligned(w.largest), had = V::load_aligned(max), one(1.0f);
+  const V own = V::load_aligned(w.largest) * V(kLn2), had = V::load_aligned(max), one(1.0f);
   const V mass = V::load_aligned(w.mass), root = xsimd::sqrt(mass);
   // No difference of two infinities: a chunk that nobody sees has no mass.
   const V smaller = xsimd::select(mass > V(0.0f), exp<Arch>(V(0.0f) - xsimd::abs(had - own)), mass);
@@ -104,7 +103,7 @@ inline void weigh_pairs(int n_tokens, const Range (&seen)[kQueries], const Atten
     const V offset(w.largest[i] == kNothing ? 0.0f : w.largest[i]);
     V total(0.0f);
     for (int t = 0; t < n_tokens; t += kW) {
-      const V weight = exp<Arch>(V::load_aligned(s + t) - offset);
+      const V weight = L::exp2(V::load_aligned(s + t) - offset);
       weight.store_aligned(s + t);
       total += weight;
     }
@@ -161,13 +160,8 @@ inline void attend_pairs(const PairScratch<Arch>& s, const Range& chunk, const Q
   if (seen.begin >= seen.end) return;
   PairWeights<Arch, kQueries> w;
   const int n_tiles = ceil_div(seen.end, kTileTokens);
-  if (n_tiles == kChunkTiles) {
-    score_pairs<Arch, kQueries, kChunkTiles>(s, first, queries.d_k, 0, w);
-  } else {
-    for (int t = 0; t < n_tiles; ++t) {
-      score_pairs<Arch, kQueries, 1>(s, first, queries.d_k, t, w);
-    }
-  }
+  with_count(n_tiles,
+             [&]<int kTiles>() { score_pairs<Arch, kQueries, kTiles>(s, first, queries.d_k, w); });
   const AttendState own = state.from(first, queries.d_v);
   weigh_pairs<Arch>(n_tiles * kTileTokens, seen.of, own, w);
   const Range pairs{seen.begin / 2, ceil_div(seen.end, 2)};

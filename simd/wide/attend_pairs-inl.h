@@ -17,6 +17,7 @@
 #include <cstring>
 
 #include "simd/wide/attend_convert-inl.h"
+#include "simd/wide/exp2-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
@@ -93,10 +94,16 @@ struct PairScratch {
  private:
   template <KvType kType>
   void take_keys(const std::byte* part, int d, int tile) {
-    convert_k<KvCodec<Arch, kType>>(part, d, floats);
+    using Codec = KvCodec<Arch, kType>;
+    if constexpr (Codec::kHasBlocks) convert_k<Codec>(part, d, floats);
     V squares(0.0f);
     for (int i = 0; i < d; ++i) {
-      const V x = V::load_aligned(floats + i * kW) * V(spread[i]);
+      V x = V(spread[i]);
+      if constexpr (Codec::kHasBlocks) {
+        x *= V::load_aligned(floats + i * kW);
+      } else {
+        x *= Codec::load(part + i * kW * Codec::kCodeBytes);
+      }
       x.store_aligned(floats + i * kW);
       squares = mul_add<Arch>(x, x, squares);
     }
@@ -149,7 +156,7 @@ struct PairScratch {
     for (int i = 0; i < d; i += kW) {
       L::store_i16(q + j * d + i, V::load_aligned(floats + i) * inverse);
     }
-    q_unit[j] = length / kPairOne;
+    q_unit[j] = kLog2E * length / kPairOne;
   }
 };
 

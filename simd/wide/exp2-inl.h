@@ -1,8 +1,22 @@
-// Powers of two between 1 and 2.
+// Powers of two.
 #pragma once
 
 namespace lowkey::simd::wide {
 namespace {
+
+/// Scores are in units of log 2, so that the softmax needs no multiplication by it.
+constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
+
+/// 2^f within 2.6e-6 of it, 0 <= f <= 1 (minimax polynomial of degree 4).
+template <class Ops>
+[[gnu::always_inline]] inline typename Ops::Float exp2_fraction_fine(typename Ops::Float f) {
+  using Float = typename Ops::Float;
+  Float y(0x1.bb7cd4p-7f);
+  y = Ops::mul_add(y, f, Float(0x1.aa13fp-5f));
+  y = Ops::mul_add(y, f, Float(0x1.ee798ap-3f));
+  y = Ops::mul_add(y, f, Float(0x1.62d166p-1f));
+  return Ops::mul_add(y, f, Float(0x1.00002cp+0f));
+}
 
 /// 2^f within 7.5e-5 of it, 0 <= f <= 1 (minimax polynomial of degree 3): a step of the largest
 /// weights in 14 bits, with which it is rounded anyway.

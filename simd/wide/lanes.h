@@ -25,7 +25,7 @@ constexpr int kLanes = int(Vec<Arch>::size);
 ///   Pairs pair_of(Vec low, Vec high)             rounded, low in the lower 16 bits of each lane
 ///   Pairs pairs(int32_t), load_pairs(const int32_t*); void store_pairs(int32_t*, Pairs)
 ///   Pairs dot_pairs(Pairs acc, Pairs a, Pairs b); Vec to_float(Pairs)
-///   void store_i16(int16_t*, Vec)
+///   void store_i16(int16_t*, Vec); Vec exp2(Vec)
 /// and kAccumulators, how many of its registers may hold sums in an inner loop.
 template <class Arch>
 struct Lanes;

@@ -144,7 +144,6 @@ template <class Ops>
 void merge_query(const LatentPlan& v, const LatentSums<Ops>& sums, int q, int d_v,
                  const AttendState& state) {
   using Float = typename Ops::Float;
-  constexpr float kLn2 = 0.693147181f;
   if (sums.max[q] <= 0.5f * kUnseen) return;
   const float run_max = sums.max[q] * kLn2, had = *state.max, max = std::max(run_max, had);
   const bool fresh = had == -std::numeric_limits<float>::infinity();

@@ -7,6 +7,7 @@
 #include "base/view.h"
 #include "simd/latent_tile.h"
 #include "simd/wide/ahead-inl.h"
+#include "simd/wide/unrolled-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
@@ -59,21 +60,6 @@ template <class F>
       return f.template operator()<7>();
     default:
       return f.template operator()<8>();
-  }
-}
-
-/// Calls f.operator()<n>() with n, 1 to 4, as a constant.
-template <class F>
-void with_count(int n, F f) {
-  switch (n) {
-    case 1:
-      return f.template operator()<1>();
-    case 2:
-      return f.template operator()<2>();
-    case 3:
-      return f.template operator()<3>();
-    default:
-      return f.template operator()<4>();
   }
 }
 

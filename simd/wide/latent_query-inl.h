@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "simd/kernel_set.h"
+#include "simd/wide/exp2-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
@@ -27,9 +28,6 @@ struct TileUnit<Ops> {
 };
 template <class Ops>
 constexpr bool kHasTiles = !std::is_void_v<typename TileUnit<Ops>::Type>;
-
-/// Scores are in units of log 2, so that the softmax needs no multiplication by it.
-constexpr float kLog2E = 1.44269504f;
 
 struct LatentQueries {
   int n_queries = 0;

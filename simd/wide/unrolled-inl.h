@@ -1,4 +1,4 @@
-// Loops of a fixed length, unrolled before the compiler chooses registers.
+// Loops of a length that the compiler knows, unrolled before it chooses registers.
 #pragma once
 
 #include <type_traits>
@@ -15,6 +15,21 @@ template <int kN, class F>
     (f(std::integral_constant<int, kI>()), ...);
   }
   (std::make_integer_sequence<int, kN>());
+}
+
+/// Calls f.operator()<n>() with n, 1 to 4, as a constant.
+template <class F>
+void with_count(int n, F f) {
+  switch (n) {
+    case 1:
+      return f.template operator()<1>();
+    case 2:
+      return f.template operator()<2>();
+    case 3:
+      return f.template operator()<3>();
+    default:
+      return f.template operator()<4>();
+  }
 }
 
 }  // namespace

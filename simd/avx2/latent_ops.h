@@ -29,6 +29,8 @@ struct LatentOps : LatentCodes {
   static constexpr bool kPairedFunctions = false;
   static constexpr int kDirectQueries = 0;  // codes would not stay in the registers
 
+  /// Loads and products are as the compiler has them.
+  static Codes held(Codes x) { return x; }
   static Codes load_values(const uint8_t* p) {
     const __m256i top = _mm256_set1_epi8(char(-128));
     return {{_mm256_xor_si256(load256(p), top), _mm256_xor_si256(load256(p + 32), top)}};

@@ -36,6 +36,8 @@ struct LatentOps : Isa {
   static Codes load(const uint8_t* p) {
     return {{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
   }
+  /// Loads and products are as the compiler has them.
+  static Codes held(Codes x) { return x; }
   static Codes load_values(const uint8_t* p) { return load(p); }
   static void store(uint8_t* p, const Codes& x) {
     for (int i = 0; i < 4; ++i) vst1q_u8(p + 16 * i, x.part[i]);

@@ -114,8 +114,9 @@ template <class Ops, int kQueries, int kGroups, int kWidth, bool kFine>
   });
   unrolled<kQueries>([&](auto a) __attribute__((always_inline)) {
     float* out = sums.out + weights.query[a] * sums.row + g * kTileTokens;
+    const float unit = weights.unit[a];  // in no memory that the sums could lie in
     unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
-      add_mixed<Ops, kFine>(hi[a][i], lo[a][i], weights.unit[a], out + i * kTileTokens);
+      add_mixed<Ops, kFine>(hi[a][i], lo[a][i], unit, out + i * kTileTokens);
     });
   });
 }

@@ -53,7 +53,7 @@ template <class Ops, int kQueries, int kTiles, bool kFine, class Sums>
                                              const uint8_t* codes, Sums& hi, Sums& lo) {
   typename Ops::Codes c[kTiles];
   unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-    c[t] = Ops::load(codes + t * kGroupCodes);
+    c[t] = Ops::held(Ops::load(codes + t * kGroupCodes));
   });
   add_codes<Ops, kQueries, kTiles, kFine>(lq, first, g, c, hi, lo);
 }

@@ -59,15 +59,13 @@ Result<Row> parse_batched(const std::string& program, const std::string& output)
   return unexpected_output(program, "a line of JSON with t_tg and speed_tg", output);
 }
 
-/// What both programs are told in the same words.
+/// What both programs are told in the same words. With flash attention, which their default leaves
+/// out here: quantised values need it, and prompts are read faster with it, by a tenth at the start
+/// and by a quarter behind 7,168 tokens (f16), while decoding takes as long.
 std::vector<std::string> start_command(const std::string& program, const std::string& model,
                                        int n_threads, const std::string& cache) {
-  std::vector<std::string> command = {program, "-m",  model,  "-t", std::to_string(n_threads),
-                                      "-ctk",  cache, "-ctv", cache};
-  if (cache != "f16" && cache != "f32" && cache != "bf16") {
-    command.insert(command.end(), {"-fa", "1"});  // its quantised values need flash attention
-  }
-  return command;
+  return {program, "-m",  model, "-t", std::to_string(n_threads), "-ctk", cache,
+          "-ctv",  cache, "-fa", "1"};
 }
 
 Result<std::string> output_of(const std::vector<std::string>& command) {

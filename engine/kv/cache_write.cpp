@@ -193,7 +193,7 @@ Status KvCache::code_all(const Context& context, const RopeTable& rope) {
       }
       write_codes(context, l, block);
     }
-    layer.full.truncate(0);
+    layer.full.clear();
   }
   return {};
 }

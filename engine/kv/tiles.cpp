@@ -71,7 +71,7 @@ Status TileStore::prepare(int64_t begin, int64_t end, Team* team) {
 
 void TileStore::truncate(int64_t n) {
   if (is_ring_) return;
-  const size_t kept = size_t(ceil_div(n, page_tokens_));
+  const size_t kept = size_t(ceil_div(n, page_tokens_)) + 1;
   if (kept < pages_.size()) pages_.resize(kept);
 }
 

@@ -44,8 +44,11 @@ class TileStore {
   /// Makes the pages of positions [begin, end) exist, unshared with any fork. With a team of
   /// several memory nodes each head's run of a page is first touched on the node that owns it.
   Status prepare(int64_t begin, int64_t end, Team* team = nullptr);
-  /// Gives back pages wholly at or beyond position n.
+  /// Gives back pages wholly at or beyond position n, but for one: whoever goes back most likely
+  /// goes on from there, and pages that come from the system anew take a fiftieth of a prompt's
+  /// time.
   void truncate(int64_t n);
+  void clear() { pages_.clear(); }
   /// A second store with the same tokens; pages are shared until one side writes to them.
   TileStore fork() const { return *this; }
 

@@ -72,7 +72,7 @@ TEST(Peer, RunsOneSequence) {
   ASSERT_TRUE(row.ok()) << row.error().message();
   EXPECT_EQ(peer_ts(*row), 9.5);
   EXPECT_EQ(fake.arguments("llama-bench"),
-            "-m m.gguf -t 2 -ctk f16 -ctv f16 -r 1 -o json -d 64 -p 0 -n 8\n");
+            "-m m.gguf -t 2 -ctk f16 -ctv f16 -fa 1 -r 1 -o json -d 64 -p 0 -n 8\n");
   ASSERT_TRUE(peer->run("m.gguf", 2, "q8_0", {16, 8, 64, 1}).ok());
   EXPECT_EQ(fake.arguments("llama-bench"),
             "-m m.gguf -t 2 -ctk q8_0 -ctv q8_0 -fa 1 -r 1 -o json -d 64 -p 0 -n 0 -pg 16,8\n");
@@ -113,9 +113,9 @@ TEST(Peer, GivesAnEmptyDepthTheSmallestPrompt) {
   const auto row = Peer::find(fake.folder(), true)->run("m.gguf", 2, "f16", {0, 8, 0, 16});
   ASSERT_TRUE(row.ok()) << row.error().message();
   EXPECT_EQ((*row)["n_depth"], 0);
-  EXPECT_EQ(
-      fake.arguments("llama-batched-bench"),
-      "-m m.gguf -t 2 -ctk f16 -ctv f16 -npp 1 -ntg 8 -npl 16 -c 144 --output-format jsonl\n");
+  EXPECT_EQ(fake.arguments("llama-batched-bench"),
+            "-m m.gguf -t 2 -ctk f16 -ctv f16 -fa 1 -npp 1 -ntg 8 -npl 16 -c 144 --output-format "
+            "jsonl\n");
 }
 
 TEST(Peer, TellsWhatItCannotRead) {

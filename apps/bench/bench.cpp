@@ -142,7 +142,8 @@ class BenchRun {
   Status run_round(int round, const BenchTest& test, Samples& samples) {
     for (size_t i = 0; i < lanes_.size(); ++i) {
       if (stop_requested()) return make_error(ErrorCode::kCancelled, "bench", "stopped");
-      if (!samples.peers.empty()) LK_RETURN_IF_ERROR(warm_up(*lanes_[i].bench, test));
+      const bool behind_peer = round > 0 && !samples.peers.empty();
+      if (behind_peer) LK_RETURN_IF_ERROR(lanes_[i].bench->run(test));
       LK_ASSIGN(const double seconds, lanes_[i].bench->run(test));
       if (round > 0) samples.ours[i].seconds.push_back(seconds);  // round 0 warms up
       ++n_done_;
@@ -155,11 +156,6 @@ class BenchRun {
                 peer_->run(engine_.model().path, engine_.n_threads(), o_.peer_caches[i], test));
       samples.peers[i].push_back(std::move(row));
     }
-    return {};
-  }
-
-  static Status warm_up(BenchCase& bench, const BenchTest& test) {
-    LK_ASSIGN([[maybe_unused]] const double seconds, bench.run(test));
     return {};
   }
 

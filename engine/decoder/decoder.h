@@ -97,6 +97,7 @@ class Decoder {
   void project(int index, Step& step) const;
   void attend_all(int index, Step& step) const;
   void output(int index, Step& step) const;
+  bool is_last(int index) const { return index + 1 == config_.n_layers; }
   const Linear& after(int index) const;
   void feed_forward(int index, Step& step) const;
   void prepare_heads(int index, Step& step) const;

@@ -31,7 +31,7 @@ void norm_rows(const Context& context, MatrixView<const float> x, const std::vec
 void Decoder::layer(int index, Step& step) const {
   by_rows(index, step, [&](Step& rows) { project(index, rows); });
   attend_all(index, step);
-  if (index + 1 == config_.n_layers) drop_unwanted(step);
+  if (is_last(index)) drop_unwanted(step);
   by_rows(index, step, [&](Step& rows) {
     output(index, rows);
     feed_forward(index, rows);
@@ -59,7 +59,7 @@ void Decoder::attend_all(int index, Step& s) const {
   const std::vector<SequenceRows>& sequences = s.scratch.sequences;
   std::vector<AttendBlock>& blocks = s.scratch.attend.blocks;
   blocks.clear();
-  const bool last = index + 1 == config_.n_layers;
+  const bool last = is_last(index);
   for (const SequenceRows& sequence : sequences) {
     blocks.push_back({sequence.cache,
                       &s.rope,
@@ -129,7 +129,7 @@ void Decoder::prepare_heads(int index, Step& s) const {
 
 /// What meets the hidden state when layer `index` is done.
 const Linear& Decoder::after(int index) const {
-  return index + 1 < config_.n_layers ? weights_.layers[size_t(index) + 1].qkv : weights_.head();
+  return is_last(index) ? weights_.head() : weights_.layers[size_t(index) + 1].qkv;
 }
 
 void Decoder::feed_forward(int index, Step& s) const {

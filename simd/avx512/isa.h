@@ -22,6 +22,15 @@ struct Isa {
   /// a b + c in one rounding; xsimd's fma is two instructions for AVX-512.
   static Float mul_add(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
 
+  /// Two floats, rounded to 16 bits, in the 32 bits of each lane; acc + the products of pairs.
+  static __m512i pair_of(__m512 low, __m512 high) {
+    const __m512i upper = _mm512_slli_epi32(_mm512_cvtps_epi32(high), 16);
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_cvtps_epi32(low), upper);
+  }
+  static __m512i dot_pairs(__m512i acc, __m512i a, __m512i b) {
+    return _mm512_dpwssd_epi32(acc, a, b);
+  }
+
   /// The lowest byte of each.
   static void store_bytes(Int x, void* p) {
     _mm_storeu_si128(static_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "simd/avx512/isa.h"
 #include "simd/wide/exp2-inl.h"
 #include "simd/wide/lanes.h"
 
@@ -36,11 +37,7 @@ struct Lanes<xsimd::avx512f> {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
-  /// Two floats, rounded to 16 bits, in the 32 bits of each lane; acc + the products of pairs.
-  static Pairs pair_of(V low, V high) {
-    const __m512i upper = _mm512_slli_epi32(_mm512_cvtps_epi32(high), 16);
-    return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_cvtps_epi32(low), upper);
-  }
+  static Pairs pair_of(V low, V high) { return avx512::Isa::pair_of(low, high); }
   static Pairs pairs(int32_t x) { return _mm512_set1_epi32(x); }
   static Pairs load_pairs(const int32_t* p) { return _mm512_load_si512(p); }
   static void store_pairs(int32_t* p, Pairs x) { _mm512_store_si512(p, x); }
@@ -50,7 +47,7 @@ struct Lanes<xsimd::avx512f> {
     return _mm512_scalef_ps(exp2_fraction_fine<Lanes>(f), x);
   }
   static V to_float(Pairs sums) { return _mm512_cvtepi32_ps(sums); }
-  static Pairs dot_pairs(Pairs acc, Pairs a, Pairs b) { return _mm512_dpwssd_epi32(acc, a, b); }
+  static Pairs dot_pairs(Pairs acc, Pairs a, Pairs b) { return avx512::Isa::dot_pairs(acc, a, b); }
   /// Rounded to 16 bits.
   static void store_i16(int16_t* p, V v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),

@@ -51,13 +51,6 @@ struct LatentOps : Isa, LatentCodes {
   static Sums dot_k(Sums acc, Codes codes, Codes q) { return _mm512_dpbusd_epi32(acc, codes, q); }
   static Sums dot_v(Sums acc, Codes codes, Codes p) { return _mm512_dpbusd_epi32(acc, codes, p); }
 
-  /// Two floats, rounded to 16 bits, in the 32 bits of each lane; acc += the products of pairs.
-  static Codes pair_of(Float low, Float high) {
-    const __m512i upper = _mm512_slli_epi32(_mm512_cvtps_epi32(high), 16);
-    return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_cvtps_epi32(low), upper);
-  }
-  static Sums dot_pairs(Sums acc, Codes a, Codes b) { return _mm512_dpwssd_epi32(acc, a, b); }
-
   /// (128 hi + lo) as floats, part i of 16 / kLanes.
   static Float to_float(Sums hi, Sums lo, int) {
     return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(hi, 7), lo));

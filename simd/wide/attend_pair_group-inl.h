@@ -151,8 +151,7 @@ inline void mix_pairs(const PairScratch<Arch>& s, const PairWeights<Arch, kQueri
   });
 }
 
-/// kQueries queries from `first` on over the chunk of n_tokens tokens in `s` that begins at `token`
-/// of the run.
+/// kQueries queries from `first` on over the chunk in `s`, which has these tokens of the run.
 template <class Arch, int kQueries>
 inline void attend_pairs(const PairScratch<Arch>& s, const Range& chunk, const QueryBlock& queries,
                          int first, const AttendState& state) {

@@ -2,8 +2,8 @@
 // both products to 32 bits (Lanes::dot_pairs): twice the products of floats per instruction.
 //
 // Integers are scaled by lengths. If neither of two vectors is longer than kPairOne = 2^15 - 1 as
-// integers, their product stays below 2^30 + whatever they hold (Cauchy and Schwarz), and no
-// sum of it needs another look. So a query and a key are divided by their lengths; a column of a
+// integers, their product stays within 2^30, whatever they hold (Cauchy and Schwarz), and no sum
+// needs another look. So a query and a key are divided by their lengths; a column of a
 // chunk's values by its length over the chunk's tokens; and weights, none of which exceeds 1, by
 // the root of their sum. A rounding is at most 1 / 2^16 of a length: less than storing in 16 bits
 // costs.
@@ -107,14 +107,7 @@ struct PairScratch {
       x.store_aligned(floats + i * kW);
       squares = mul_add<Arch>(x, x, squares);
     }
-    const V length = xsimd::sqrt(squares), inverse = to_one<Arch>(length);
-    (length * V(1 / kPairOne)).store_aligned(k_unit + tile * kW);
-    int32_t* to = k + tile * d / 2 * kW;
-    for (int i = 0; i < d; i += 2) {
-      const float* row = floats + i * kW;
-      L::store_pairs(to + i / 2 * kW, L::pair_of(V::load_aligned(row) * inverse,
-                                                 V::load_aligned(row + kW) * inverse));
-    }
+    pair_rows(squares, d, k_unit + tile * kW, k + tile * d / 2 * kW, kW);
   }
 
   /// Tokens outside `seen` become 0.
@@ -132,14 +125,19 @@ struct PairScratch {
         x.store_aligned(floats + t * kW);
         squares = mul_add<Arch>(x, x, squares);
       }
-      const V length = xsimd::sqrt(squares), inverse = to_one<Arch>(length);
-      (length * V(1 / kPairOne)).store_aligned(v_unit + col);
-      for (int t = 0; t < n; t += 2) {
-        const float* row = floats + t * kW;
-        L::store_pairs(
-            v + int64_t{t} / 2 * d + col,
-            L::pair_of(V::load_aligned(row) * inverse, V::load_aligned(row + kW) * inverse));
-      }
+      pair_rows(squares, n, v_unit + col, v + col, d);
+    }
+  }
+
+  /// The n rows in `floats` to pairs of neighbours, `stride` integers from one pair to the next;
+  /// each lane divided by its length, of which `squares` is the square, and that to `unit`.
+  void pair_rows(V squares, int n, float* unit, int32_t* to, int64_t stride) const {
+    const V length = xsimd::sqrt(squares), inverse = to_one<Arch>(length);
+    (length * V(1 / kPairOne)).store_aligned(unit);
+    for (int i = 0; i < n; i += 2, to += stride) {
+      const float* row = floats + i * kW;
+      L::store_pairs(
+          to, L::pair_of(V::load_aligned(row) * inverse, V::load_aligned(row + kW) * inverse));
     }
   }
 

@@ -146,7 +146,7 @@ TEST_P(AnswerChoicesTest, EqualsItsDefinition) {
   ASSERT_EQ(result->picks.size(), tasks->size());
   EXPECT_EQ(calls, int(tasks->size()));
   // Blocks sum otherwise than steps, and where that flips codes all later keys and values move.
-  const double allowed = GetParam().type == simd::KvType::kF32 ? 2e-3 : 2e-2;
+  const double allowed = GetParam().type == simd::KvType::kF32 ? 2e-3 : 1e-2;
   int right = 0;
   for (size_t i = 0; i < tasks->size(); ++i) {
     const ChoiceTask& task = (*tasks)[i];

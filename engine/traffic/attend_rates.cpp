@@ -83,6 +83,12 @@ class AttendProbe {
   std::vector<float> q_, k_, v_;
 };
 
+/// Seconds at kShort and at kLong tokens.
+struct Span {
+  double near = 0, far = 0;
+  double more() const { return std::max(far - near, 0.1 * far); }
+};
+
 /// The layer whose number of stored coordinates is the median of all.
 int usual_layer(const LatentCode& code) {
   std::vector<std::pair<size_t, int>> sizes;
@@ -159,17 +165,24 @@ Status measure_attend_rates(const Context& context, const models::ModelConfig& c
     });
   };
   const auto products = [&](int64_t depth, int64_t n) {
-    return step_ledger(layer, {}, traffic, {depth, n, 1}).attend_products;
+    return step_ledger(layer, {}, traffic, {depth, n, 1, true}).attend_products;
   };
+  Span one_row, block;  // of a row, of a block of rows
   LK_RETURN_IF_ERROR(probe.fill(kShort));
-  const double short_seconds = seconds(1);
-  machine.attend_products_many = products(kShort, kManyRows) / seconds(kManyRows);
+  one_row.near = seconds(1);
+  block.near = seconds(kManyRows);
   LK_RETURN_IF_ERROR(probe.fill(kLong));
-  const double long_seconds = seconds(1);
-  const double more_seconds = std::max(long_seconds - short_seconds, 0.1 * long_seconds);
-  machine.attend_products = (products(kLong, 1) - products(kShort, 1)) / more_seconds;
+  one_row.far = seconds(1);
+  block.far = seconds(kManyRows);
+  const auto rate = [&](const Span& span, int64_t n) {
+    return (products(kLong, n) - products(kShort, n)) / span.more();
+  };
+  machine.attend_products = rate(one_row, 1);
+  machine.attend_products_many = rate(block, kManyRows);
   machine.sequence_seconds =
-      std::max(0.0, short_seconds - products(kShort, 1) / machine.attend_products);
+      std::max(0.0, one_row.near - products(kShort, 1) / machine.attend_products);
+  const double of_block = block.near - products(kShort, kManyRows) / machine.attend_products_many;
+  machine.entry_seconds = std::max(0.0, of_block - machine.sequence_seconds) / (kManyRows - 1);
   LK_RETURN_IF_ERROR(status);
   LK_ASSIGN(AttendProbe many, AttendProbe::create(context, layer, one, kFewTokens, kNeighbours));
   LK_RETURN_IF_ERROR(many.fill(kFewTokens));

@@ -51,6 +51,7 @@ struct StepShape {
   int64_t depth = 0;
   int64_t n_tokens = 1;
   int64_t batch = 1;
+  bool all_wanted = false;  // the outcome of all tokens, not of each sequence's last alone
   int64_t n_rows() const { return n_tokens * batch; }
 };
 

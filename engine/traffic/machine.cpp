@@ -115,7 +115,8 @@ Prediction predict(const Machine& machine, const Ledger& l, const StepShape& ste
   const double near = machine.curve.empty() ? 0.0 : machine.curve.front().read;
   const double rows = std::max(std::min(n_rows, kSerialRows), n_rows / machine.n_threads);
   const double sequences =
-      step.batch > 1 ? batch * machine.neighbour_seconds : machine.sequence_seconds;
+      (step.batch > 1 ? batch * machine.neighbour_seconds : machine.sequence_seconds) +
+      (n_rows - batch) * machine.entry_seconds;
   p.other_seconds =
       over(l.activations + l.logits, near) + n_layers * (rows * machine.row_seconds + sequences);
   return p;

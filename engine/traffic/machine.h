@@ -38,6 +38,7 @@ struct Machine {
   double row_seconds = 0;        // norms, rotation and gates of a row, on one thread
   double sequence_seconds = 0;   // what a sequence's attention costs, however short its context
   double neighbour_seconds = 0;  // the same of one among several sequences
+  double entry_seconds = 0;      // what every further row of a sequence adds to it
 
   /// Read bandwidth for a working set, interpolated over the logarithm of its size.
   double bandwidth(double working_set) const;

@@ -7,6 +7,7 @@ namespace lowkey::engine {
 
 namespace {
 
+constexpr int64_t kMostRows = int64_t{1} << 20;
 constexpr int64_t kMatrixBytes = int64_t{256} << 10;  // per thread: well within a level-2 cache
 
 /// Norms, rotation and gate of one row of one layer.
@@ -50,9 +51,10 @@ class WeightProbe {
       LK_ASSIGN(Linear linear, Linear::pack(parts, store));
       probe.matrices_.push_back(std::move(linear));
     }
-    LK_ASSIGN(probe.scratch_, ActivationScratch::allocate(kManyRows, config.n_embd));
+    const int64_t n_rows = int64_t{kManyRows} * context.team->size();
+    LK_ASSIGN(probe.scratch_, ActivationScratch::allocate(n_rows, config.n_embd));
     probe.x_ = random_rows(kManyRows * config.n_embd, 1);
-    probe.y_.resize(size_t(kManyRows * probe.n_rows_));
+    probe.y_.resize(size_t(n_rows * probe.n_rows_));
     return probe;
   }
 
@@ -65,6 +67,32 @@ class WeightProbe {
         matrices_[i].apply(context_, x, scratch_.rows(), {y_.data(), n_rows_, false});
       }
     });
+  }
+
+  /// The same with such a block on every thread, which has it to itself, as where a prompt's rows
+  /// are shared out.
+  double seconds_apart() {
+    Context alone = context_;
+    alone.team = &caller_alone();
+    const MatrixView<const float> x = matrix<const float>(x_.data(), kManyRows, n_cols_);
+    return seconds_of([&] {
+      context_.team->parallel_for(context_.team->size(), 1, [&](Range blocks, int) {
+        for (int64_t b = blocks.begin; b < blocks.end; ++b) {
+          const int64_t first = b * kManyRows;
+          float* y = y_.data() + first * n_rows_;
+          for (const Linear& m : matrices_) {
+            m.apply(alone, x, scratch_.rows(first), {y, n_rows_, false});
+          }
+        }
+      });
+    });
+  }
+  /// Rows from which on they are shared out; 0: never.
+  int64_t rows_apart() const {
+    if (!matrices_.front().reads_panels(context_, kManyRows)) return 0;
+    int64_t n = kManyRows;
+    while (n < kMostRows && !shares_out_tokens(context_, n)) n *= 2;
+    return n < kMostRows ? n : 0;
   }
 
   double bytes() const { return double(matrices_.size()) * double(matrices_.front().bytes()); }
@@ -93,6 +121,10 @@ Status measure_weight_rates(const Context& context, const models::ModelConfig& c
     // Many rows wait for products, not for memory.
     if (rows < kManyRows) rate.reach = efficiency(machine, far.bytes(), far.seconds(rows));
     machine.weights.push_back(rate);
+  }
+  if (const int64_t rows = near.rows_apart(); rows > 0) {
+    const double products = double(kManyRows * context.team->size()) * near.elements();
+    machine.weights.push_back({double(rows), products / near.seconds_apart(), 1.0});
   }
   machine.row_seconds = row_seconds(context, config);
   return {};

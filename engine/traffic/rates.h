@@ -11,8 +11,9 @@
 
 namespace lowkey::engine {
 
-/// Sets the rates of weights of `type` in matrices of the model's usual size, for 1 to 32 rows, and
-/// the seconds of a row. The machine's curve must be known.
+/// Sets the rates of weights of `type` in matrices of the model's usual size, for 1 to 32 rows and
+/// for as many as threads share out among them, and the seconds of a row. The machine's curve must
+/// be known.
 Status measure_weight_rates(const Context& context, const models::ModelConfig& config, DType type,
                             Machine& machine);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <random>
@@ -16,7 +17,8 @@ constexpr int64_t kFarBytes = int64_t{96} << 20;  // beyond the caches of most m
 
 constexpr double kSlow = 0.1;  // seconds
 
-/// Seconds of one run: median over batches of runs that take about a millisecond each.
+/// Seconds of one run: median over batches of runs that take about a millisecond each, the least of
+/// three such medians, since a shared processor may be away for longer than one takes.
 template <class Body>
 double seconds_of(Body body) {
   using Clock = std::chrono::steady_clock;
@@ -29,10 +31,13 @@ double seconds_of(Body body) {
   // A set of kernels that nobody times in earnest, or a processor that was away for a while.
   if (first > kSlow) return std::min(first, timed(1));
   const int n = int(std::clamp(1e-3 / std::max(timed(3), 1e-9), 1.0, 1e5));
-  std::vector<double> runs;
-  for (int r = 0; r < 9; ++r) runs.push_back(timed(n));
-  std::nth_element(runs.begin(), runs.begin() + 4, runs.end());
-  return runs[4];
+  const auto median = [&] {
+    std::array<double, 9> runs;
+    for (double& run : runs) run = timed(n);
+    std::nth_element(runs.begin(), runs.begin() + 4, runs.end());
+    return runs[4];
+  };
+  return std::min({median(), median(), median()});
 }
 
 inline std::vector<float> random_rows(int64_t n, uint32_t seed) {

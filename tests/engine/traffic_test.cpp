@@ -78,9 +78,29 @@ TEST(Ledger, CountsTheProductsOfEveryRow) {
       halved += exact + (seen - exact) / 2;
     }
     // Per layer: a score and a sum of 64 products for each of 6 heads.
-    const double each = 3.0 * 6 * 2 * 64 * double(step.batch);
-    EXPECT_DOUBLE_EQ(step_ledger(config, {}, traffic, step).attend_products, each * all);
-    EXPECT_DOUBLE_EQ(step_ledger(config, {}, fewer, step).attend_products, each * halved);
+    const double one = 6.0 * 2 * 64 * double(step.batch);
+    StepShape wanted = step;
+    wanted.all_wanted = true;
+    EXPECT_DOUBLE_EQ(step_ledger(config, {}, traffic, wanted).attend_products, 3 * one * all);
+    // Else the last of three layers has the last row alone.
+    const double seen = double(step.depth + step.n_tokens), exact = std::min(seen, 36.0);
+    all = 2 * all + seen;
+    halved = 2 * halved + exact + (seen - exact) / 2;
+    EXPECT_DOUBLE_EQ(step_ledger(config, {}, traffic, step).attend_products, one * all);
+    EXPECT_DOUBLE_EQ(step_ledger(config, {}, fewer, step).attend_products, one * halved);
+  }
+}
+
+TEST(Ledger, TheLastLayerMakesKeysAndValuesAloneOfRowsThatNobodyWants) {
+  const models::ModelConfig c = shape();
+  const CacheTraffic traffic = cache_traffic(c, cache_spec("f16")).value();
+  const WeightTraffic weights = weight_traffic(c, 8);
+  // Queries and outputs of 6 heads of 64, keys and values of 2, a network of 256.
+  const double qkv = 128 * (384 + 2 * 128), behind = 128 * (384 + 3 * 256), head = 128 * 1000;
+  for (const StepShape step : {StepShape{0, 1, 1}, {5, 100, 1}, {7, 20, 3}}) {
+    const double rows = double(step.n_rows()), wanted = double(step.batch);
+    EXPECT_DOUBLE_EQ(step_ledger(c, weights, traffic, step).weight_products,
+                     3 * rows * qkv + (2 * rows + wanted) * behind + wanted * head);
   }
 }
 
@@ -150,6 +170,8 @@ TEST(Predict, MemoryOrProductsWhicheverTakesLonger) {
   m.row_seconds = 0.02;
   m.sequence_seconds = 0.03;
   EXPECT_DOUBLE_EQ(predict(m, l, step, 2).other_seconds, 0.1);
+  m.entry_seconds = 0.001;
+  EXPECT_DOUBLE_EQ(predict(m, l, {0, 3, 1}, 2).other_seconds, 2 * (3 * 0.02 + 0.03 + 0.002));
 }
 
 TEST(Predict, TimeGrowsLinearlyWithDepthAsTheBytesDo) {

@@ -94,8 +94,9 @@ bool set_affinity(const std::vector<int>& cpus) {
   return sched_setaffinity(0, CpuSet::bytes(), set.get()) == 0;
 }
 
+/// Never destroyed: workers of oneTBB look it up, and may outlive main().
 std::vector<int>& mutable_allowed_cpus() {
-  static std::vector<int> cpus = cpus_of_this_thread();
+  static auto& cpus = *new std::vector<int>(cpus_of_this_thread());
   return cpus;
 }
 

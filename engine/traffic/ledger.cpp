@@ -10,16 +10,15 @@ namespace lowkey::engine {
 
 namespace {
 
-double layer_elements(const models::ModelConfig& c) {
-  const double n_q = double(c.n_heads) * c.head_dim, n_kv = double(c.n_kv_heads) * c.head_dim;
-  return double(c.n_layers) * c.n_embd * (2 * n_q + 2 * n_kv + 3.0 * c.n_ff);
+/// Elements of one layer behind its attention. The last layer makes their products for rows alone
+/// whose outcome is wanted (Decoder::Entry::last_only).
+double elements_behind_attention(const models::ModelConfig& c) {
+  return double(c.n_embd) * (double(c.n_heads) * c.head_dim + 3.0 * c.n_ff);
 }
 
-/// Of all elements of the layers those that the last one has behind its attention: it makes their
-/// products for rows alone whose outcome is wanted (Decoder::Entry::last_only).
-double share_behind_attention(const models::ModelConfig& c) {
-  const double n_q = double(c.n_heads) * c.head_dim;
-  return double(c.n_embd) * (n_q + 3.0 * c.n_ff) / layer_elements(c);
+double layer_elements(const models::ModelConfig& c) {
+  const double n_q = double(c.n_heads) * c.head_dim, n_kv = double(c.n_kv_heads) * c.head_dim;
+  return c.n_layers * (c.n_embd * (n_q + 2 * n_kv) + elements_behind_attention(c));
 }
 
 constexpr double kUsualWidth = 3.5;  // bits of a stored coordinate of a learnt basis
@@ -67,8 +66,8 @@ Seen seen_by(int64_t depth, int64_t n, int64_t n_exact) {
 /// The mean over all layers: the last one's attention is for wanted rows alone.
 Seen seen_in_layers(int n_layers, const StepShape& step, int64_t n_exact) {
   const Seen seen = seen_by(step.depth, step.n_tokens, n_exact);
-  if (step.all_wanted) return seen;
-  const Seen last = seen_by(step.depth + step.n_tokens - 1, 1, n_exact);
+  const int64_t n_last = step.n_wanted();
+  const Seen last = seen_by(step.depth + step.n_tokens - n_last, n_last, n_exact);
   return {seen.all + (last.all - seen.all) / n_layers,
           seen.exact + (last.exact - seen.exact) / n_layers};
 }
@@ -161,8 +160,9 @@ Ledger step_ledger(const models::ModelConfig& c, const WeightTraffic& weights,
   l.activations = rows * activation_bytes(c);
   // Only the last row of a prompt is asked for logits; they are written and read once.
   l.logits = batch * 8.0 * c.n_vocab;
-  const double unwanted = step.all_wanted ? 0.0 : (rows - batch) * share_behind_attention(c);
-  l.weight_products = (rows - unwanted) * weights.layer_elements + batch * weights.head_elements;
+  const double unwanted = rows - batch * double(step.n_wanted());
+  const double spared = unwanted * elements_behind_attention(c) / layer_elements(c);
+  l.weight_products = (rows - spared) * weights.layer_elements + batch * weights.head_elements;
   const Seen seen = seen_in_layers(c.n_layers, step, layout.n_exact);
   const double group = double(c.group());
   l.attend_products =

@@ -53,6 +53,7 @@ struct StepShape {
   int64_t batch = 1;
   bool all_wanted = false;  // the outcome of all tokens, not of each sequence's last alone
   int64_t n_rows() const { return n_tokens * batch; }
+  int64_t n_wanted() const { return all_wanted ? n_tokens : 1; }  // of each sequence
 };
 
 struct Ledger {

@@ -33,9 +33,10 @@ double row_seconds(const Context& context, const models::ModelConfig& config) {
 /// Matrices of the model's usual size, one after another, as a step applies them.
 class WeightProbe {
  public:
-  /// Matrices of at most `largest` bytes that take about `all` bytes together.
+  /// Matrices of at most `largest` bytes that take about `all` bytes together, for n_blocks blocks
+  /// of rows at a time.
   static Result<WeightProbe> create(const Context& context, const models::ModelConfig& config,
-                                    DType type, int64_t largest, int64_t all) {
+                                    DType type, int64_t largest, int64_t all, int64_t n_blocks) {
     WeightProbe probe(context, config.n_embd);
     const double elements = weight_traffic(config, 8).layer_elements / (4.0 * config.n_layers);
     const int64_t row_bytes = std::max<int64_t>(1, dtype_bytes(type, config.n_embd));
@@ -51,7 +52,7 @@ class WeightProbe {
       LK_ASSIGN(Linear linear, Linear::pack(parts, store));
       probe.matrices_.push_back(std::move(linear));
     }
-    const int64_t n_rows = int64_t{kManyRows} * context.team->size();
+    const int64_t n_rows = n_blocks * kManyRows;
     LK_ASSIGN(probe.scratch_, ActivationScratch::allocate(n_rows, config.n_embd));
     probe.x_ = random_rows(kManyRows * config.n_embd, 1);
     probe.y_.resize(size_t(n_rows * probe.n_rows_));
@@ -113,8 +114,9 @@ class WeightProbe {
 Status measure_weight_rates(const Context& context, const models::ModelConfig& config, DType type,
                             Machine& machine) {
   const int64_t near_bytes = kMatrixBytes * context.team->size();
-  LK_ASSIGN(WeightProbe near, WeightProbe::create(context, config, type, near_bytes, 1));
-  LK_ASSIGN(WeightProbe far, WeightProbe::create(context, config, type, kFarBytes, kFarBytes));
+  LK_ASSIGN(WeightProbe near,
+            WeightProbe::create(context, config, type, near_bytes, 1, context.team->size()));
+  LK_ASSIGN(WeightProbe far, WeightProbe::create(context, config, type, kFarBytes, kFarBytes, 1));
   machine.weights.clear();
   for (const int64_t rows : {1, 2, 4, 8, kManyRows}) {
     WeightRate rate{double(rows), double(rows) * near.elements() / near.seconds(rows), 1.0};

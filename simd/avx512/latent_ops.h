@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "simd/avx512/isa.h"
@@ -75,16 +76,24 @@ struct LatentOps : Isa, LatentCodes {
   /// Gains of the tokens of kTiles parts, whose codes begin each part; returns the largest code.
   template <int kTiles>
   static int gains(const uint8_t* codes, int64_t stride, float* out) {
-    const __m512 fraction = _mm512_loadu_ps(kLatentGainFraction);
+    // Of a code's low 4 bits, less what those add to the float when all 8 are shifted into it.
+    alignas(64) static constexpr auto kLow = [] {
+      std::array<uint32_t, 16> table{};
+      for (uint32_t i = 0; i < 16; ++i) {
+        table[i] = std::bit_cast<uint32_t>(kLatentGainFraction[i]) - (i << 19);
+      }
+      return table;
+    }();
+    const __m512i low = _mm512_load_si512(kLow.data());
     __m128i largest = _mm_setzero_si128();
     for (int t = 0; t < kTiles; ++t) {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + t * stride));
       largest = _mm_max_epu8(largest, bytes);
       const __m512i code = _mm512_cvtepu8_epi32(bytes);
       // A permutation looks at the low 4 bits of its index.
-      const __m512i low = _mm512_castps_si512(_mm512_permutexvar_ps(code, fraction));
-      const __m512i exponent = _mm512_slli_epi32(_mm512_srli_epi32(code, 4), 23);
-      _mm512_store_ps(out + t * kTileTokens, _mm512_castsi512_ps(_mm512_add_epi32(low, exponent)));
+      const __m512i gain =
+          _mm512_add_epi32(_mm512_permutexvar_epi32(code, low), _mm512_slli_epi32(code, 19));
+      _mm512_store_ps(out + t * kTileTokens, _mm512_castsi512_ps(gain));
     }
     return _mm512_reduce_max_epi32(_mm512_cvtepu8_epi32(largest));
   }

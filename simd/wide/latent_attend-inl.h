@@ -25,13 +25,18 @@ struct LatentScratch {
   alignas(64) float score[kQueryBlock * kChunkTokens];
   alignas(64) float key_gain[kChunkTokens];
   alignas(64) float value_gain[kChunkTokens];
+  // What the next chunk's scores begin with, of fewer queries than find it in `score`.
+  alignas(64) float start[(kMeanBlock - 1) * kChunkTokens];
+  float top[kQueryBlock];                         // of a chunk's scores
+  int largest_gain = 0;                           // of its values, as a code
   typename TileUnit<Ops>::Type* tiles = nullptr;  // for blocks of many queries
   MeanScores<Ops> mean;
 };
 
 /// Gains of a chunk's tokens, 1 beyond its end; returns the largest code.
 template <class Ops>
-int load_gains(const LatentPlan& plan, const PartRun& parts, int n_tokens, float* gain) {
+[[gnu::always_inline]] inline int load_gains(const LatentPlan& plan, const PartRun& parts,
+                                             int n_tokens, float* gain) {
   const auto* codes = reinterpret_cast<const uint8_t*>(parts.data);
   if (plan.n_coords > 0 && n_tokens == kChunkTokens) {
     return Ops::template gains<kChunkTiles>(codes, parts.stride, gain);
@@ -109,34 +114,39 @@ void mix_values(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
   mix_chunk<Ops>(s.codes, values.n_tiles, plan.n_groups(), s.weights, s.sums);
 }
 
+/// Scores of a chunk, and the largest of each query.
 template <class Ops>
-void attend_chunk(const LatentRuns& tiles, const WidthPair& runs, const QueryBlock& queries,
-                  Chunk& chunk, LatentScratch<Ops>& s) {
-  const PartRun &keys = chunk.keys, &values = chunk.values;
-  const int largest_key = load_gains<Ops>(tiles.k, keys, chunk.n_tokens, s.key_gain);
-  const int largest = load_gains<Ops>(tiles.v, values, chunk.n_tokens, s.value_gain);
-  score_keys<Ops>(tiles.k, runs.k, chunk, s);
-  if (largest_key == int(kLatentHidden)) hide_exact(keys, queries.n_queries, s.score);
+void find_scores(const LatentRuns& tiles, const WidthRuns& runs, const QueryBlock& queries,
+                 Chunk& chunk, LatentScratch<Ops>& s) {
+  const int largest = load_gains<Ops>(tiles.k, chunk.keys, chunk.n_tokens, s.key_gain);
+  s.largest_gain = load_gains<Ops>(tiles.v, chunk.values, chunk.n_tokens, s.value_gain);
+  score_keys<Ops>(tiles.k, runs, chunk, s);
+  if (largest == int(kLatentHidden)) hide_exact(chunk.keys, queries.n_queries, s.score);
 
   // All maxima first: each is a long chain of instructions, but they run side by side.
-  float top[kQueryBlock];
   for (int q = 0; q < queries.n_queries; ++q) {
     const int begin = queries.begin[q], end = queries.end[q];
     const bool sees = begin < end && end > chunk.begin && begin < chunk.end();
     float* score = s.score + q * kChunkTokens;
     const bool all = begin <= chunk.begin && end >= chunk.begin + kChunkTokens;
     if (sees && !all) hide(chunk, begin, end, score);
-    top[q] = sees ? top_score<Ops>(score) : kUnseen;
+    s.top[q] = sees ? top_score<Ops>(score) : kUnseen;
   }
-  const ChunkScores scores{s.score, s.value_gain, float(largest) / 16};
+}
+
+/// Softmax of a chunk's scores, and its values by those weights.
+template <class Ops>
+void weigh_and_mix(const LatentRuns& tiles, const WidthRuns& runs, int n_queries, Chunk& chunk,
+                   LatentScratch<Ops>& s) {
+  const ChunkScores scores{s.score, s.value_gain, float(s.largest_gain) / 16};
   s.weights.n_active = 0;
-  chunk.ahead.start_weights(queries.n_queries);
-  for (int q = 0; q < queries.n_queries; ++q) {
-    if (top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, top[q], s.sums, s.weights);
+  chunk.ahead.start_weights(n_queries);
+  for (int q = 0; q < n_queries; ++q) {
+    if (s.top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, s.top[q], s.sums, s.weights);
     chunk.ahead.burst();
   }
   if (s.weights.n_active == 0 || tiles.v.n_coords == 0) return;
-  mix_values<Ops>(tiles.v, runs.v, chunk, s);
+  mix_values<Ops>(tiles.v, runs, chunk, s);
 }
 
 /// Adds query q's sums over the run to its state; out [d_v].
@@ -193,15 +203,23 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   const WidthPair runs{WidthRuns(tiles.k), WidthRuns(tiles.v)};
   alignas(64) static constexpr float kNone[kChunkTokens] = {};
   chunk.start = {kNone, 0};
+  // Of a few queries the mean gives a chunk its part while the maxima of the one before are still
+  // on their way, which nothing else could be done about.
+  const bool early = tiles.mean && queries.n_queries < kMeanBlock;
+  float* start = early ? scratch.start : scratch.score;
   if (tiles.mean) {
     scratch.mean.prepare(*tiles.mean, {first_query, first_query + queries.n_queries}, end);
-    chunk.start = {scratch.score, kChunkTokens};
+    chunk.start = {start, kChunkTokens};
   }
+  if (early) scratch.mean.fill(chunk.begin, start);
   for (;; chunks.take(chunk)) {
     later.take(chunk.ahead);
-    if (tiles.mean) scratch.mean.fill(chunk.begin, scratch.score);
-    attend_chunk<Ops>(tiles, runs, queries, chunk, scratch);
-    if (chunks.done()) break;
+    if (tiles.mean && !early) scratch.mean.fill(chunk.begin, start);
+    find_scores<Ops>(tiles, runs.k, queries, chunk, scratch);
+    const bool last = chunks.done();
+    if (early && !last) scratch.mean.fill(chunk.end(), start);
+    weigh_and_mix<Ops>(tiles, runs.v, queries.n_queries, chunk, scratch);
+    if (last) break;
   }
   for (int q = 0; q < queries.n_queries; ++q) {
     merge_query<Ops>(tiles.v, scratch.sums, q, queries.d_v, state.from(q, queries.d_v));

@@ -41,7 +41,8 @@ struct KeyRuns {
 /// the others: one kind of sums at a time leaves registers to the codes.
 template <class Ops, int kQueries, int kTiles, bool kFine>
 [[gnu::always_inline]] inline void score_runs(const KeyRuns& own, const ScoreTask& task,
-                                              const ScoreStart& first, int tile, Ahead& ahead) {
+                                              const ScoreStart& first, int tile, Ahead& asked) {
+  Ahead ahead = asked;  // whose fields stay in registers
   constexpr Groups kGroups = kFine ? Groups::kFine : Groups::kRest;
   const LatentQueries& lq = task.queries;
   typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
@@ -66,6 +67,7 @@ template <class Ops, int kQueries, int kTiles, bool kFine>
           }
         });
   }
+  asked = ahead;
   finish_tiles<Ops, kGroups, kQueries, kTiles>(task, first, 0, tile, hi, lo);
 }
 
@@ -94,24 +96,30 @@ template <class Ops, int kQueries, int kGroups, int kWidth, bool kFine>
     hi[i / kGroups][i % kGroups] = Ops::sums(0);
     lo[i / kGroups][i % kGroups] = Ops::sums(0);
   });
-  unrolled<kChunkTiles>([&](auto t) __attribute__((always_inline)) {
-    typename Ops::Codes c[kGroups];
-    unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
-      c[i] = Ops::template unpack<kWidth>(codes + t * stride + i * latent_group_bytes(kWidth));
-    });
-    unrolled<kQueries>([&](auto a) __attribute__((always_inline)) {
-      const auto upper = Ops::held(Ops::broadcast16(weights.hi[a] + t * kTileTokens));
+  // Two tiles a turn: unrolled, the code of all widths would be larger than the cache for it.
+  constexpr int kEach = 2;
+#pragma GCC unroll 1
+  for (int first = 0; first < kChunkTiles; first += kEach, codes += kEach * stride) {
+    unrolled<kEach>([&](auto t) __attribute__((always_inline)) {
+      typename Ops::Codes c[kGroups];
       unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
-        hi[a][i] = Ops::dot_v(hi[a][i], c[i], upper);
+        c[i] = Ops::template unpack<kWidth>(codes + t * stride + i * latent_group_bytes(kWidth));
       });
-      if constexpr (kFine) {
-        const auto lower = Ops::held(Ops::broadcast16(weights.lo[a] + t * kTileTokens));
+      unrolled<kQueries>([&](auto a) __attribute__((always_inline)) {
+        const int at = (first + t) * kTileTokens;
+        const auto upper = Ops::held(Ops::broadcast16(weights.hi[a] + at));
         unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
-          lo[a][i] = Ops::dot_v(lo[a][i], c[i], lower);
+          hi[a][i] = Ops::dot_v(hi[a][i], c[i], upper);
         });
-      }
+        if constexpr (kFine) {
+          const auto lower = Ops::held(Ops::broadcast16(weights.lo[a] + at));
+          unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
+            lo[a][i] = Ops::dot_v(lo[a][i], c[i], lower);
+          });
+        }
+      });
     });
-  });
+  }
   unrolled<kQueries>([&](auto a) __attribute__((always_inline)) {
     float* out = sums.out + weights.query[a] * sums.row + g * kTileTokens;
     const float unit = weights.unit[a];  // in no memory that the sums could lie in

@@ -25,7 +25,7 @@ struct LatentScratch {
   alignas(64) float score[kQueryBlock * kChunkTokens];
   alignas(64) float key_gain[kChunkTokens];
   alignas(64) float value_gain[kChunkTokens];
-  // What the next chunk's scores begin with, of fewer queries than find it in `score`.
+  // What the mean gives the next chunk's scores, where that is found while `score` is in use.
   alignas(64) float start[(kMeanBlock - 1) * kChunkTokens];
   float top[kQueryBlock];                         // of a chunk's scores
   int largest_gain = 0;                           // of its values, as a code
@@ -65,10 +65,6 @@ inline void hide_exact(const PartRun& keys, int n_queries, float* score) {
     for (int q = 0; q < n_queries; ++q) score[q * kChunkTokens + t] = kUnseen;
   }
 }
-
-struct WidthPair {
-  WidthRuns k, v;
-};
 
 /// Scores of all queries: what they start with, and what the codes of a chunk's keys give.
 template <class Ops>
@@ -200,11 +196,11 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   prepare_queries<Ops>(tiles.k, queries, scratch.queries);
   const bool on_tiles = scratch.tiles && queries.n_queries >= kTileQueries;
   start_sums<Ops>(queries.n_queries, tiles.v, on_tiles, scratch.sums);
-  const WidthPair runs{WidthRuns(tiles.k), WidthRuns(tiles.v)};
+  const WidthRuns k_runs(tiles.k), v_runs(tiles.v);
   alignas(64) static constexpr float kNone[kChunkTokens] = {};
   chunk.start = {kNone, 0};
   // Of a few queries the mean gives a chunk its part while the maxima of the one before are still
-  // on their way, which nothing else could be done about.
+  // on their way: a core would have nothing to do until they come.
   const bool early = tiles.mean && queries.n_queries < kMeanBlock;
   float* start = early ? scratch.start : scratch.score;
   if (tiles.mean) {
@@ -215,10 +211,10 @@ void attend_block(const LatentRuns& tiles, const QueryBlock& queries, int first_
   for (;; chunks.take(chunk)) {
     later.take(chunk.ahead);
     if (tiles.mean && !early) scratch.mean.fill(chunk.begin, start);
-    find_scores<Ops>(tiles, runs.k, queries, chunk, scratch);
+    find_scores<Ops>(tiles, k_runs, queries, chunk, scratch);
     const bool last = chunks.done();
     if (early && !last) scratch.mean.fill(chunk.end(), start);
-    weigh_and_mix<Ops>(tiles, runs.v, queries.n_queries, chunk, scratch);
+    weigh_and_mix<Ops>(tiles, v_runs, queries.n_queries, chunk, scratch);
     if (last) break;
   }
   for (int q = 0; q < queries.n_queries; ++q) {

@@ -96,7 +96,7 @@ template <class Ops, int kQueries, int kGroups, int kWidth, bool kFine>
     hi[i / kGroups][i % kGroups] = Ops::sums(0);
     lo[i / kGroups][i % kGroups] = Ops::sums(0);
   });
-  // Two tiles a turn: unrolled, the code of all widths would be larger than the cache for it.
+  // Two tiles a turn: straight code for all of them is slower (docs/performance.md).
   constexpr int kEach = 2;
 #pragma GCC unroll 1
   for (int first = 0; first < kChunkTiles; first += kEach, codes += kEach * stride) {

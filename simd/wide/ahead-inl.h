@@ -47,8 +47,12 @@ struct Stream {
   }
 };
 
+/// Lines that a group's step asks for at most, of keys and of values.
+constexpr int kKeyLines = 1, kValueLines = 3;
+
 /// What a chunk's work asks for: the next chunk, and what comes after all chunks. A quarter of it
-/// with the keys, a quarter with the weights, half with the values, about as the time goes.
+/// with the keys, a quarter with the weights, half with the values, about as the time goes. Wide
+/// codes are more lines than the steps of values ask for: the weights have no such bound.
 struct Ahead {
   Stream<1> next;
   Stream<2> later;
@@ -58,9 +62,10 @@ struct Ahead {
     next.spread<kLines>(next.total / 4, n_steps);
     later.spread<kLines>(later.total / 4, n_steps);
   }
-  void start_weights(int n_steps) {
+  void start_weights(int n_steps, int n_value_steps) {
     constexpr int kAny = 1 << 20, kFew = 8;
-    next.spread<kAny>(next.left - next.total / 2, n_steps);
+    const int64_t most = int64_t{n_value_steps} * kValueLines * Stream<1>::kLine;
+    next.spread<kAny>(next.left - std::min(next.total / 2, most), n_steps);
     later.spread<kFew>(later.left - later.total / 2, n_steps);
   }
   template <int kLines>
@@ -78,9 +83,6 @@ struct Ahead {
     later.burst();
   }
 };
-
-/// Lines that a group's step asks for at most, of keys and of values.
-constexpr int kKeyLines = 1, kValueLines = 3;
 
 }  // namespace
 }  // namespace lowkey::simd::wide

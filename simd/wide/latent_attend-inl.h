@@ -136,7 +136,7 @@ void weigh_and_mix(const LatentRuns& tiles, const WidthRuns& runs, int n_queries
                    LatentScratch<Ops>& s) {
   const ChunkScores scores{s.score, s.value_gain, float(s.largest_gain) / 16};
   s.weights.n_active = 0;
-  chunk.ahead.start_weights(n_queries);
+  chunk.ahead.start_weights(n_queries, tiles.v.n_groups());
   for (int q = 0; q < n_queries; ++q) {
     if (s.top[q] > 0.5f * kUnseen) weigh_chunk<Ops>(scores, q, s.top[q], s.sums, s.weights);
     chunk.ahead.burst();

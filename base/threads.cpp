@@ -80,6 +80,11 @@ void Team::expect(const std::byte* data, int64_t bytes) {
   hint_.number.fetch_add(1, std::memory_order_release);
 }
 
+const std::byte* Team::expected(int thread) const {
+  const std::byte* data = hint_.data.load(std::memory_order_relaxed);
+  return data ? data + hint_.bytes.load(std::memory_order_relaxed) * thread / size() : nullptr;
+}
+
 bool Team::fetch_or_relax(int thread, Fetch& fetch) const {
   const uint32_t number = hint_.number.load(std::memory_order_acquire);
   if (fetch.number != number) {
@@ -143,12 +148,20 @@ void Team::parallel_for(int64_t n, int64_t grain, FunctionRef<void(Range, int)> 
   run([&](int thread) { take_pieces(thread, grain, share, body); });
 }
 
+bool Team::has_owners(std::span<const int64_t> bounds) const {
+  return plan_.n_nodes > 1 && int(bounds.size()) == plan_.n_nodes + 1;
+}
+
+Range Team::owned_share(std::span<const int64_t> bounds, int thread) const {
+  if (has_owners(bounds)) return thread_share(plan_, bounds, thread);
+  return {bounds.back() * thread / size(), bounds.back() * (thread + 1) / size()};
+}
+
 void Team::parallel_for_owned(std::span<const int64_t> bounds, int64_t grain,
                               FunctionRef<void(Range, int)> body) {
-  const bool of_this_plan = int(bounds.size()) == plan_.n_nodes + 1;
-  if (plan_.n_nodes == 1 || !of_this_plan) return parallel_for(bounds.back(), grain, body);
+  if (!has_owners(bounds)) return parallel_for(bounds.back(), grain, body);
   grain = std::max<int64_t>(grain, 1);
-  const auto share = [&](int thread) { return thread_share(plan_, bounds, thread); };
+  const auto share = [&](int thread) { return owned_share(bounds, thread); };
   run([&](int thread) { take_pieces(thread, grain, share, body); });
 }
 

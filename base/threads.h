@@ -49,6 +49,8 @@ class Team {
   /// nothing to do, threads fetch the beginning of their shares of [data, data + bytes). A hint;
   /// the bytes need not exist any more.
   void expect(const std::byte* data, int64_t bytes);
+  /// Where `thread`'s share of that begins; nullptr if nothing is expected.
+  const std::byte* expected(int thread) const;
 
   /// Hands out [0, n) in pieces of at most `grain`; up to `grain` stays with the caller. Results
   /// must not depend on which thread took a piece.
@@ -59,6 +61,8 @@ class Team {
   /// than the team's only say where the work ends.
   void parallel_for_owned(std::span<const int64_t> bounds, int64_t grain,
                           FunctionRef<void(Range piece, int thread)> body);
+  /// What `thread` begins with in that: its pieces come in order.
+  Range owned_share(std::span<const int64_t> bounds, int thread) const;
 
  private:
   static constexpr int kGroup = 8;  // threads that help each other
@@ -76,6 +80,8 @@ class Team {
   };
 
   void work(int thread);
+  /// Whether `bounds` are those of this team's memory nodes, of which there are several.
+  bool has_owners(std::span<const int64_t> bounds) const;
   /// Fetches a little, or waits a little if there is nothing to fetch; returns whether it fetched.
   bool fetch_or_relax(int thread, Fetch& fetch) const;
   void arrive(int thread);

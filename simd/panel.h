@@ -70,6 +70,9 @@ struct PanelMatrix {
   int64_t n_rows = 0;
   int64_t n_cols = 0;
   const std::byte* data = nullptr;  // ceil(n_rows / 16) panels
+  // What whoever multiplies the last of some panels reads next, a hint: asked for as these end.
+  // nullptr: what lies behind them.
+  const std::byte* next = nullptr;
 
   int64_t n_panels() const { return ceil_div(n_rows, kPanelRows); }
   const std::byte* panel(int64_t i) const { return data + i * panel_bytes(format, n_cols); }

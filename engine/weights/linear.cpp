@@ -84,7 +84,14 @@ void multiply(const Context& context, const PackedMatrix& packed, const simd::Ac
   if (!shares_out_tokens(context, x.n_tokens)) {
     context.team->parallel_for_owned(
         packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.n_tokens),
-        [&](Range panels, int) { context.kernels->matmul_quantized(w, panels, x, out); });
+        [&](Range panels, int thread) {
+          PanelMatrix own = w;
+          // The last piece of a share asks for the beginning of the next matrix's.
+          if (panels.end == context.team->owned_share(packed.bounds, thread).end) {
+            own.next = context.team->expected(thread);
+          }
+          context.kernels->matmul_quantized(own, panels, x, out);
+        });
     return;
   }
   const int64_t size = round_up(ceil_div(x.n_tokens, token_pieces(context)), kTokenTile);

@@ -48,10 +48,33 @@ void prepare(const Activations& a, int64_t first, int64_t n, int offset, OneSums
   }
 }
 
+/// What is read kAhead bytes from now: the same panels, then what comes next.
+class ReadAhead {
+ public:
+  ReadAhead(const std::byte* end, const std::byte* next)
+      : end_(std::uintptr_t(end)), beyond_(next ? std::uintptr_t(next) + kAhead - end_ : kAhead) {}
+
+  const std::byte* from(const std::byte* now) const {
+    const auto at = std::uintptr_t(now);
+    return reinterpret_cast<const std::byte*>(at + (at + kAhead < end_ ? kAhead : beyond_));
+  }
+
+ private:
+  std::uintptr_t end_, beyond_;
+};
+
+/// One token, and what goes with it.
+struct OneToken {
+  const Activations& a;
+  const OneSums& sums;
+  ReadAhead ahead;
+};
+
 /// Blocks [blocks.begin, blocks.end) of one panel.
 template <class Source, bool kLo>
-void multiply_one(const PanelMatrix& w, int64_t panel, Range blocks, const Activations& a,
-                  const OneSums& prepared, const MatmulOut& out) {
+void multiply_one(const PanelMatrix& w, int64_t panel, Range blocks, const OneToken& token,
+                  const MatmulOut& out) {
+  const Activations& a = token.a;
   const int64_t panel_stride = w.n_cols / kBlockCols * Source::kBytes;
   const int64_t n_rows = w.n_rows - panel * kPanelRows;
   float* y = out.y + panel * kPanelRows;
@@ -59,10 +82,10 @@ void multiply_one(const PanelMatrix& w, int64_t panel, Range blocks, const Activ
   __m512 sums[1] = {fresh ? _mm512_setzero_ps() : load_rows(y, n_rows)};
   const std::byte* block = w.data + panel * panel_stride + blocks.begin * Source::kBytes;
   for (int64_t b = blocks.begin; b < blocks.end; ++b, block += Source::kBytes) {
-    Source::prefetch(block + kAhead);
+    Source::prefetch(token.ahead.from(block));
     const int64_t c = b * kBlockCols, i = b - blocks.begin;
-    const BlockInput in{a.hi + c, a.lo + (kLo ? c : 0), a.scale[b], prepared.weight[i],
-                        prepared.start + i * Source::kScales};
+    const BlockInput in{a.hi + c, a.lo + (kLo ? c : 0), a.scale[b], token.sums.weight[i],
+                        token.sums.start + i * Source::kScales};
     BlockWeights<Source, kLo, 1>(block, panel_stride).add_to(in, sums);
   }
   store_rows(sums[0], y, n_rows);
@@ -75,11 +98,13 @@ template <class Source, bool kLo>
 void matmul_one(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
   const int64_t n_blocks = w.n_cols / kBlockCols;
   OneSums sums;
+  const std::byte* end = w.data + panels.end * (n_blocks * Source::kBytes);
+  const OneToken token{a, sums, {end, w.next}};
   for (int64_t first = 0; first < n_blocks; first += kOneBlocks) {
     const Range blocks{first, std::min(first + kOneBlocks, n_blocks)};
     prepare<Source, kLo>(a, first, blocks.size(), w.format.offset, &sums);
     for (int64_t p = panels.begin; p < panels.end; ++p) {
-      multiply_one<Source, kLo>(w, p, blocks, a, sums, out);
+      multiply_one<Source, kLo>(w, p, blocks, token, out);
     }
   }
 }

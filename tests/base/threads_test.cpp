@@ -97,6 +97,38 @@ TEST(Team, GivesOwnedWorkToThreadsOfItsOwnerOnly) {
   }
 }
 
+TEST(Team, OwnedSharesFollowOneAnotherAndAreWhatIsHandedOut) {
+  for (const ThreadPlan& plan : {two_nodes(3, 2), plain_threads(4)}) {
+    Team team(plan);
+    const std::vector<int64_t> bounds = node_bounds(plan, 1000);
+    int64_t end = 0;
+    for (int thread = 0; thread < team.size(); ++thread) {
+      const Range share = team.owned_share(bounds, thread);
+      EXPECT_EQ(share.begin, end) << thread;
+      end = share.end;
+    }
+    EXPECT_EQ(end, 1000);
+    std::atomic<int> n_shares = 0;  // a piece of any size is a share, whoever takes it
+    team.parallel_for_owned(bounds, 999, [&](Range piece, int) {
+      for (int thread = 0; thread < team.size(); ++thread) {
+        const Range own = team.owned_share(bounds, thread);
+        n_shares += piece.begin == own.begin && piece.end == own.end;
+      }
+    });
+    EXPECT_EQ(n_shares, team.size());
+  }
+}
+
+TEST(Team, SharesWhatItExpectsAmongItsThreads) {
+  Team team(4);
+  EXPECT_EQ(team.expected(0), nullptr);
+  const std::vector<std::byte> bytes(1000);
+  team.expect(bytes.data(), int64_t(bytes.size()));
+  for (int thread = 0; thread < 4; ++thread) {
+    EXPECT_EQ(team.expected(thread), bytes.data() + 250 * thread);
+  }
+}
+
 TEST(Team, OfManyThreadsHandsOutEverythingOnce) {
   ThreadPlan plan = two_nodes(9, 12);  // groups of eight with threads of both nodes
   Team team(plan);

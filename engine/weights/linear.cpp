@@ -76,19 +76,26 @@ simd::Activations tokens_of(const simd::Activations& a, Range tokens) {
           a.scale + t * n_blocks, a.sum + t * 2 * n_blocks};
 }
 
+/// What a thread reads behind its share of a matrix: its share of the matrix's next part, or of
+/// what the team expects.
+const std::byte* read_next(const Context& context, const PackedMatrix* part, int thread) {
+  if (!part) return context.team->expected(thread);
+  return part->view.panel(context.team->owned_share(part->bounds, thread).begin);
+}
+
 /// Many tokens are shared out. Others meet panels that are, which a thread, or the threads of a
-/// memory node, then read alone.
+/// memory node, then read alone. `then`: the part behind this one, or nullptr.
 void multiply(const Context& context, const PackedMatrix& packed, const simd::Activations& x,
-              const MatmulOut& out) {
+              const MatmulOut& out, const PackedMatrix* then) {
   const PanelMatrix& w = packed.view;
   if (!shares_out_tokens(context, x.n_tokens)) {
     context.team->parallel_for_owned(
         packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.n_tokens),
         [&](Range panels, int thread) {
           PanelMatrix own = w;
-          // The last piece of a share asks for the beginning of the next matrix's.
+          // The last piece of a share; other pieces go on where they end.
           if (panels.end == context.team->owned_share(packed.bounds, thread).end) {
-            own.next = context.team->expected(thread);
+            own.next = read_next(context, then, thread);
           }
           context.kernels->matmul_quantized(own, panels, x, out);
         });
@@ -173,7 +180,8 @@ void Linear::apply(const Context& context, MatrixView<const float> x, const Acti
                integers.sum + t * 2 * n_blocks});
         });
       }
-      multiply(context, part, integers, part_out);
+      const bool last = &part == &parts_.back();
+      multiply(context, part, integers, part_out, last ? nullptr : &part + 1);
     }
   }
 }

@@ -9,7 +9,7 @@ namespace lowkey::simd::avx512 {
 namespace {
 
 // Bytes that a panel is asked for before its use. More than a core can have under way: where it
-// has a path to memory of its own, 4 KB keep it waiting (docs/performance.md).
+// has a path to memory of its own, 4 KB keep it waiting (docs/history.md).
 constexpr int64_t kAhead = 24 * 1024;
 
 struct CodeVectors {

@@ -102,7 +102,8 @@ Range thread_share(const ThreadPlan& plan, std::span<const int64_t> bounds, int 
   const auto [first, last] = std::equal_range(plan.node_of.begin(), plan.node_of.end(), node);
   const int64_t n = last - first, before = thread - (first - plan.node_of.begin());
   const int64_t begin = bounds[size_t(node)], size = bounds[size_t(node) + 1] - begin;
-  return {begin + size * before / n, begin + size * (before + 1) / n};
+  const Range own = part_of(size, before, n);
+  return {begin + own.begin, begin + own.end};
 }
 
 std::vector<int> node_turns(const ThreadPlan& plan) {

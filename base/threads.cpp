@@ -82,17 +82,17 @@ void Team::expect(const std::byte* data, int64_t bytes) {
 
 const std::byte* Team::expected(int thread) const {
   const std::byte* data = hint_.data.load(std::memory_order_relaxed);
-  return data ? data + hint_.bytes.load(std::memory_order_relaxed) * thread / size() : nullptr;
+  return data ? data + part_of(hint_.bytes.load(std::memory_order_relaxed), thread, size()).begin
+              : nullptr;
 }
 
 bool Team::fetch_or_relax(int thread, Fetch& fetch) const {
   const uint32_t number = hint_.number.load(std::memory_order_acquire);
   if (fetch.number != number) {
     fetch.number = number;
-    const int64_t bytes = hint_.bytes.load(std::memory_order_relaxed);
-    const int64_t begin = bytes * thread / size(), end = bytes * (thread + 1) / size();
-    fetch.at = hint_.data.load(std::memory_order_relaxed) + begin;
-    fetch.end = fetch.at + std::min(end - begin, kFetchBytes);
+    const Range share = part_of(hint_.bytes.load(std::memory_order_relaxed), thread, size());
+    fetch.at = expected(thread);
+    fetch.end = fetch.at + std::min(share.size(), kFetchBytes);
   }
   if (fetch.at >= fetch.end) {
     relax();
@@ -143,8 +143,7 @@ void Team::parallel_for(int64_t n, int64_t grain, FunctionRef<void(Range, int)> 
   grain = std::max<int64_t>(grain, 1);
   if (n <= 0) return;
   if (workers_.empty() || n <= grain) return body({0, n}, 0);
-  const int n_threads = size();
-  const auto share = [&](int t) { return Range{n * t / n_threads, n * (t + 1) / n_threads}; };
+  const auto share = [&](int t) { return part_of(n, t, size()); };
   run([&](int thread) { take_pieces(thread, grain, share, body); });
 }
 
@@ -154,7 +153,7 @@ bool Team::has_owners(std::span<const int64_t> bounds) const {
 
 Range Team::owned_share(std::span<const int64_t> bounds, int thread) const {
   if (has_owners(bounds)) return thread_share(plan_, bounds, thread);
-  return {bounds.back() * thread / size(), bounds.back() * (thread + 1) / size()};
+  return part_of(bounds.back(), thread, size());
 }
 
 void Team::parallel_for_owned(std::span<const int64_t> bounds, int64_t grain,

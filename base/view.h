@@ -29,5 +29,9 @@ struct Range {
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+/// The i-th of n_parts parts of [0, n), of sizes that differ by one at most.
+constexpr Range part_of(int64_t n, int64_t i, int64_t n_parts) {
+  return {n * i / n_parts, n * (i + 1) / n_parts};
+}
 
 }  // namespace lowkey

@@ -53,9 +53,6 @@ void list_tasks(const Team& team, const AttendShape& shape, std::span<const Atte
 /// of its share, which must leave the latents room in the second-level cache.
 void share_out(std::span<const std::byte> later, int n_threads, std::vector<AttendTask>& tasks) {
   if (later.empty()) return;
-  const auto part_of = [](int64_t n, int64_t i, int64_t n_parts) {
-    return Range{n * i / n_parts, n * (i + 1) / n_parts};
-  };
   for (int thread = 0; thread < n_threads; ++thread) {
     const Range share = part_of(int64_t(later.size()), thread, n_threads);
     const Range own = part_of(int64_t(tasks.size()), thread, n_threads);

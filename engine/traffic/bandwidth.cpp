@@ -37,7 +37,8 @@ float sum(const float* x, int64_t n) {
 /// Whole cache lines of [0, n) for one of `n_parts` threads.
 Range share_of(int64_t n, int part, int n_parts) {
   const int64_t lines = n / kLineFloats;
-  return {lines * part / n_parts * kLineFloats, lines * (part + 1) / n_parts * kLineFloats};
+  const Range own = part_of(lines, part, n_parts);
+  return {own.begin * kLineFloats, own.end * kLineFloats};
 }
 
 }  // namespace

@@ -41,6 +41,9 @@ Result<std::unique_ptr<Engine>> Engine::load(const std::string& path,
   engine->team_ = std::move(team);
   engine->context_ = {kernels, engine->team_.get(), options.precision,
                       bf16_prefill(options.prefill)};
+  if (options.screen) {
+    LK_ASSIGN(engine->weights_.screen, Screen::make(engine->context_, engine->weights_.head()));
+  }
   return engine;
 }
 

@@ -21,6 +21,7 @@ struct EngineOptions {
   Topology topology;  // memory nodes and their CPUs; empty: as the system says
   std::string isa;    // kernel set; empty: LOWKEY_ISA, else the best that runs
   Precision precision = Precision::kDefault;
+  bool screen = true;  // a coarse copy of the vocabulary projection, half its size (screen.h)
   enum class Prefill { kAuto, kInteger, kBf16 } prefill = Prefill::kAuto;
   std::function<void(int done, int total)> progress;  // while weights are packed
 };
@@ -79,6 +80,9 @@ class Session {
   /// Logits [n_vocab] that follow the last token; valid until the next call. Empty if there is no
   /// such token: before the first one, and after its truncation.
   std::span<const float> logits();
+  /// The k best of these, likeliest first; k = 0: all, by their ids. Far fewer bytes are read for
+  /// few than for logits(). Valid until the next call.
+  std::span<const Candidate> best_logits(int64_t k);
   /// Logits [n, n_vocab] of hidden states that a sink was given.
   void logits(MatrixView<const float> hidden, float* out);
 
@@ -105,6 +109,7 @@ class Session {
   LayerObserver observer_;
   std::vector<float> last_hidden_;
   std::vector<float> logits_;
+  std::vector<Candidate> best_;
 };
 
 }  // namespace lowkey::engine

@@ -91,13 +91,13 @@ class BenchRun {
   Status run_depth(int64_t depth, int64_t batch) {
     std::vector<BenchTest> tests;
     for (const int64_t n : o_.n_prompt) {
-      if (n > 0) tests.push_back({n, 0, depth, batch});
+      if (n > 0) tests.push_back({n, 0, depth, batch, o_.top_k});
     }
     for (const int64_t n : o_.n_gen) {
-      if (n > 0) tests.push_back({0, n, depth, batch});
+      if (n > 0) tests.push_back({0, n, depth, batch, o_.top_k});
     }
     for (const auto& [n_prompt, n_gen] : o_.prompts_and_texts) {
-      tests.push_back({n_prompt, n_gen, depth, batch});
+      tests.push_back({n_prompt, n_gen, depth, batch, o_.top_k});
     }
     int64_t longest = 0;
     for (const BenchTest& t : tests) longest = std::max(longest, t.n_prompt + t.n_gen);

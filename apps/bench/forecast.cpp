@@ -25,11 +25,12 @@ Forecast forecast(const engine::Machine& machine, const Subject& subject, const 
   Forecast sum;
   for (int64_t done = 0; done < test.n_prompt; done += kBlock) {
     const int64_t n = std::min(kBlock, test.n_prompt - done);
-    add_step(machine, subject, {test.n_depth + done, n, 1}, double(test.batch), sum);
+    add_step(machine, subject, {test.n_depth + done, n, 1, false, test.top_k}, double(test.batch),
+             sum);
   }
   if (test.n_gen > 0) {
     const int64_t middle = test.n_depth + test.n_prompt + (test.n_gen - 1) / 2;
-    add_step(machine, subject, {middle, 1, test.batch}, double(test.n_gen), sum);
+    add_step(machine, subject, {middle, 1, test.batch, false, test.top_k}, double(test.n_gen), sum);
   }
   return sum;
 }

@@ -6,6 +6,19 @@
 
 namespace lowkey::apps {
 
+namespace {
+
+template <class Source>  // a session or a batch of them
+void ask_for_logits(Source& source, int64_t top_k) {
+  if (top_k > 0) {
+    source.best_logits(top_k);
+  } else {
+    source.logits();
+  }
+}
+
+}  // namespace
+
 Result<BenchCase> BenchCase::open(const engine::Engine& engine, const engine::CacheSpec& cache,
                                   const BenchTest& test, const BenchRoom& room,
                                   const std::function<void(int64_t, int64_t)>& progress) {
@@ -46,7 +59,7 @@ Status BenchCase::feed_once(const BenchTest& test,
   if (test.n_prompt > 0) {
     for (size_t s = 0; s < sessions_.size(); ++s) {
       LK_RETURN_IF_ERROR(sessions_[s].feed(std::span(tokens[s]).first(size_t(test.n_prompt))));
-      sessions_[s].logits();
+      ask_for_logits(sessions_[s], test.top_k);
     }
   }
   std::vector<engine::Batch::Entry> entries(sessions_.size());
@@ -56,10 +69,10 @@ Status BenchCase::feed_once(const BenchTest& test,
     }
     if (batch_) {
       LK_RETURN_IF_ERROR(batch_->feed(entries));
-      batch_->logits();
+      ask_for_logits(*batch_, test.top_k);
     } else {
       LK_RETURN_IF_ERROR(sessions_.front().feed(entries.front().tokens));
-      sessions_.front().logits();
+      ask_for_logits(sessions_.front(), test.top_k);
     }
   }
   return {};

@@ -17,7 +17,8 @@ struct BenchTest {
   int64_t n_prompt = 0;
   int64_t n_gen = 0;
   int64_t n_depth = 0;
-  int64_t batch = 1;  // sequences
+  int64_t batch = 1;   // sequences
+  int64_t top_k = 40;  // of every step's logits, as sampling needs them; 0: all
 
   int64_t n_tokens() const { return (n_prompt + n_gen) * batch; }
 };
@@ -28,8 +29,9 @@ struct BenchRoom {
   int n_batch = 512;      // tokens of a block in prefill
 };
 
-/// Sequences with one cache, filled to a depth with seeded random tokens. Tokenising and sampling
-/// are left out of what is timed, the output projection is not.
+/// Sequences with one cache, filled to a depth with seeded random tokens. Tokenising and drawing
+/// are left out of what is timed; the output projection and the choice of the k best logits are
+/// not.
 class BenchCase {
  public:
   /// `progress(done, total)` counts sequences.

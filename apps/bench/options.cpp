@@ -47,6 +47,12 @@ void add_test_options(CLI::App& command, BenchOptions& o) {
   command.add_option("--bits", o.bits, "Bits per element of the latent cache, a list")
       ->delimiter(',')
       ->check(CLI::PositiveNumber);
+  command
+      .add_option("--top-k", o.top_k,
+                  "The k best logits of every step, as sampling needs them (run and chat: 40, "
+                  "greedy: 1); 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_option("-r,--repetitions", o.repetitions, "Runs per test")
       ->check(CLI::Range(1, 10000));
   command.add_option("-c,--context", o.common.n_context, "Most tokens a test may take; 0: any")
@@ -83,6 +89,7 @@ void add_predict_options(CLI::App& command, BenchOptions& o) {
 void add_bench_options(CLI::App& command, BenchOptions& o) {
   add_model_option(command, o.common);
   command.get_option("--model")->required(false);  // a shape does for a forecast
+  o.common.screen = true;
   add_engine_options(command, o.common);
   add_exact_options(command, o.common);
   add_test_options(command, o);

@@ -88,6 +88,7 @@ Row record_fields(const Finished& f, const engine::Engine& engine) {
   row["backend"] = "lowkey";
   row["cache"] = r.cache;
   row["batch"] = r.test.batch;
+  row["top_k"] = r.test.top_k;
   row["median_ts"] = median(ts);
   row["kv_bytes_per_token"] = r.kv_bytes_per_token;
   row["kv_bytes_total"] = r.kv_bytes_total;

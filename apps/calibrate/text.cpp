@@ -69,10 +69,9 @@ Result<std::vector<std::vector<int32_t>>> write_together(
   for (int t = 1; t < n_chunk; ++t) {
     for (size_t i = 0; i < entries.size(); ++i) entries[i] = {&sessions[i], {&tokens[i].back(), 1}};
     LK_RETURN_IF_ERROR(batch.feed(entries));
-    const MatrixView<const float> logits = batch.logits();
+    const auto best = batch.best_logits(samplers[0].n_wanted());
     for (size_t i = 0; i < entries.size(); ++i) {
-      const std::span<const float> row{logits.row(int64_t(i)), size_t(logits.cols)};
-      tokens[i].push_back(samplers[i].next(row, tokens[i]));
+      tokens[i].push_back(samplers[i].next(best[i], tokens[i]));
     }
     if (progress && !progress(int64_t{t + 1} * n)) {
       return make_error(ErrorCode::kCancelled, "calibration", "stopped");

@@ -124,6 +124,7 @@ Status run(const Options& o) {
 void add_chat_command(CLI::App& program, Status& status) {
   auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("chat", "Talk; one line of stdin is one message");
+  options->common.screen = true;
   add_common_options(*command, options->common, Uses::kCache);
   add_sampling_options(*command, options->sampler);
   command->add_option("-s,--system", options->system, "System message");

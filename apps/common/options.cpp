@@ -85,7 +85,8 @@ void add_engine_options(CLI::App& command, CommonOptions& o) {
   command.add_option("--isa", o.isa, "Kernel set by name (auto, avx512, avx2, scalar, ...)");
   command.add_flag("--exact", o.exact, "Float activations: slower, as close to f32 as it gets");
   command.add_flag("--fast", o.fast, "8-bit activations: faster prefill, less accurate");
-  command.add_flag("--low-memory", o.low_memory, "Smaller blocks in prefill");
+  command.add_flag("--low-memory", o.low_memory,
+                   "Smaller blocks in prefill, no coarse copy of the vocabulary projection");
   command.add_option("--prefill", o.prefill, "Matrix products of prefill")
       ->check(CLI::IsMember({"auto", "integer", "bf16"}))
       ->capture_default_str();
@@ -178,6 +179,7 @@ Result<std::unique_ptr<engine::Engine>> load_engine(const CommonOptions& o) {
   options.prefill = o.prefill == "bf16"      ? Prefill::kBf16
                     : o.prefill == "integer" ? Prefill::kInteger
                                              : Prefill::kAuto;
+  options.screen = o.screen && !o.low_memory;
   Progress progress("loading", "layers");
   if (!o.quiet) {
     options.progress = [&](int done, int total) { progress.update(done, total); };

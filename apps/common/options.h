@@ -34,6 +34,7 @@ struct CommonOptions {
   bool exact = false;
   bool fast = false;
   bool low_memory = false;
+  bool screen = false;  // the command draws tokens: worth a screen of the vocabulary
   std::string prefill = "auto";
   std::string output = "text";
   bool quiet = false;

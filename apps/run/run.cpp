@@ -86,6 +86,7 @@ Status run(const Options& o) {
 void add_run_command(CLI::App& program, Status& status) {
   auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("run", "Answer a prompt");
+  options->common.screen = true;
   add_common_options(*command, options->common, Uses::kCache);
   add_sampling_options(*command, options->sampler);
   command->add_option("-p,--prompt", options->prompt, "Prompt");

@@ -133,4 +133,10 @@ void Decoder::logits(const Context& context, MatrixView<const float> hidden, Blo
   weights_.head().apply(context, hidden, scratch.activations.rows(), {out, config_.n_vocab, false});
 }
 
+void Decoder::best_logits(const Context& context, MatrixView<const float> hidden, int64_t k,
+                          BlockScratch& scratch, std::span<std::vector<Candidate>> out) const {
+  engine::best_logits(context, weights_, {hidden, scratch.activations.rows()}, k, scratch.best,
+                      out);
+}
+
 }  // namespace lowkey::engine

@@ -7,6 +7,7 @@
 #include "base/function_ref.h"
 #include "engine/attend/attend.h"
 #include "engine/context.h"
+#include "engine/decoder/best_logits.h"
 #include "engine/decoder/rope_table.h"
 #include "engine/kv/cache.h"
 #include "engine/weights/decoder_weights.h"
@@ -50,6 +51,7 @@ struct BlockScratch {
   Buffer<float> raw;                    // copy of q and k before RoPE, only when observed
   ActivationScratch activations;
   AttendScratch attend;
+  BestScratch best;
 };
 
 class Decoder {
@@ -84,6 +86,10 @@ class Decoder {
   /// logits [n, n_vocab] of hidden states.
   void logits(const Context& context, MatrixView<const float> hidden, BlockScratch& scratch,
               float* out) const;
+  /// The k best of each instead, likeliest first; k = 0: all, by their ids. out: a list for every
+  /// row.
+  void best_logits(const Context& context, MatrixView<const float> hidden, int64_t k,
+                   BlockScratch& scratch, std::span<std::vector<Candidate>> out) const;
 
  private:
   struct Step;
@@ -98,7 +104,7 @@ class Decoder {
   void attend_all(int index, Step& step) const;
   void output(int index, Step& step) const;
   bool is_last(int index) const { return index + 1 == config_.n_layers; }
-  const Linear& after(int index) const;
+  const Linear& after(int index, int64_t n) const;
   void feed_forward(int index, Step& step) const;
   void prepare_heads(int index, Step& step) const;
   /// work(rows) for all rows at once, with the threads inside; or, where there are many, for

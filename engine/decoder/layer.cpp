@@ -127,9 +127,10 @@ void Decoder::prepare_heads(int index, Step& s) const {
   }
 }
 
-/// What meets the hidden state when layer `index` is done.
-const Linear& Decoder::after(int index) const {
-  return is_last(index) ? weights_.head() : weights_.layers[size_t(index) + 1].qkv;
+/// What meets n hidden states when layer `index` is done, as far as can be known here.
+const Linear& Decoder::after(int index, int64_t n) const {
+  if (!is_last(index)) return weights_.layers[size_t(index) + 1].qkv;
+  return is_screened(weights_, n, 1) ? weights_.screen.coarse() : weights_.head();
 }
 
 void Decoder::feed_forward(int index, Step& s) const {
@@ -144,7 +145,7 @@ void Decoder::feed_forward(int index, Step& s) const {
       s.context.kernels->swiglu(gate, gate + n_ff, n_ff, s.hidden.row(i));
     }
   });
-  after(index).expect(s.context);
+  after(index, s.x.rows).expect(s.context);
   w.down.apply(s.context, read(s.hidden), s.copies, {s.x.data, s.x.stride, true});
 }
 

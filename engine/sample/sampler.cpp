@@ -32,16 +32,28 @@ Status check_sampler(const SamplerOptions& o) {
   return {};
 }
 
+int64_t Sampler::n_wanted() const {
+  const int64_t kept = options_.temperature == 0.0f ? 1 : options_.top_k;
+  if (kept == 0 || options_.repeat_penalty < 1.0f) return 0;  // a bonus may lift any token
+  // A penalty takes away as many as it looks back on, at most.
+  return kept + (options_.repeat_penalty > 1.0f ? options_.repeat_last : 0);
+}
+
 int32_t Sampler::next(std::span<const float> logits, std::span<const int32_t> history) {
   candidates_.resize(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) candidates_[i] = {logits[i], int32_t(i)};
+  return choose(history);
+}
+
+int32_t Sampler::next(std::span<const Candidate> best, std::span<const int32_t> history) {
+  candidates_.assign(best.begin(), best.end());
+  return choose(history);
+}
+
+int32_t Sampler::choose(std::span<const int32_t> history) {
   if (options_.repeat_penalty != 1.0f) penalise(history);
   if (options_.temperature == 0.0f) {
-    // The lower id wins a tie, so that greedy text never depends on the order of work.
-    return std::max_element(
-               candidates_.begin(), candidates_.end(),
-               [](const Candidate& a, const Candidate& b) { return a.logit < b.logit; })
-        ->id;
+    return std::min_element(candidates_.begin(), candidates_.end(), better)->id;
   }
   keep_top_k();
   keep_top_p();
@@ -52,21 +64,20 @@ int32_t Sampler::next(std::span<const float> logits, std::span<const int32_t> hi
 void Sampler::penalise(std::span<const int32_t> history) {
   const size_t n = std::min(history.size(), size_t(options_.repeat_last));
   const std::unordered_set<int32_t> recent(history.end() - int64_t(n), history.end());
-  for (const int32_t id : recent) {
-    float& logit = candidates_[size_t(id)].logit;
-    logit = logit > 0.0f ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
+  for (Candidate& c : candidates_) {
+    if (!recent.contains(c.id)) continue;
+    c.logit =
+        c.logit > 0.0f ? c.logit / options_.repeat_penalty : c.logit * options_.repeat_penalty;
   }
 }
 
 void Sampler::keep_top_k() {
-  const auto better = [](const Candidate& a, const Candidate& b) {
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-  };
-  const size_t k = options_.top_k == 0 ? candidates_.size()
-                                       : std::min(candidates_.size(), size_t(options_.top_k));
-  std::partial_sort(candidates_.begin(), candidates_.begin() + int64_t(k), candidates_.end(),
-                    better);
-  candidates_.resize(k);
+  if (options_.top_k > 0 && size_t(options_.top_k) < candidates_.size()) {
+    const auto end = candidates_.begin() + options_.top_k;
+    std::nth_element(candidates_.begin(), end, candidates_.end(), better);
+    candidates_.erase(end, candidates_.end());
+  }
+  std::sort(candidates_.begin(), candidates_.end(), better);
 }
 
 void Sampler::keep_top_p() {

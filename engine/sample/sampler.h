@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/sample/candidate.h"
 
 namespace lowkey::engine {
 
@@ -30,12 +31,13 @@ class Sampler {
   /// Order of the steps as in llama.cpp: penalty, top-k, top-p, min-p, temperature, draw.
   /// `history`: all tokens so far, prompt included.
   int32_t next(std::span<const float> logits, std::span<const int32_t> history);
+  /// The same, given the n_wanted() likeliest tokens alone, in any order.
+  int32_t next(std::span<const Candidate> best, std::span<const int32_t> history);
+  /// How many of the likeliest tokens decide; 0: all.
+  int64_t n_wanted() const;
 
  private:
-  struct Candidate {
-    float logit;
-    int32_t id;
-  };
+  int32_t choose(std::span<const int32_t> history);
   void penalise(std::span<const int32_t> history);
   void keep_top_k();
   void keep_top_p();

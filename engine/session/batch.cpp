@@ -54,13 +54,24 @@ Status Batch::feed(std::span<const Entry> entries) {
   return {};
 }
 
+MatrixView<const float> Batch::last_hidden() const {
+  const int64_t n_embd = engine_->config().n_embd;
+  return matrix(last_hidden_.data(), int64_t(last_hidden_.size()) / n_embd, n_embd);
+}
+
 MatrixView<const float> Batch::logits() {
-  const int64_t n_embd = engine_->config().n_embd, n_vocab = engine_->config().n_vocab;
-  const int64_t n = int64_t(last_hidden_.size()) / n_embd;
-  logits_.resize(size_t(n * n_vocab));
-  engine_->decoder().logits(engine_->context(), matrix<const float>(last_hidden_.data(), n, n_embd),
-                            scratch_, logits_.data());
-  return matrix<const float>(logits_.data(), n, n_vocab);
+  const MatrixView<const float> hidden = last_hidden();
+  const int64_t n_vocab = engine_->config().n_vocab;
+  logits_.resize(size_t(hidden.rows * n_vocab));
+  engine_->decoder().logits(engine_->context(), hidden, scratch_, logits_.data());
+  return matrix<const float>(logits_.data(), hidden.rows, n_vocab);
+}
+
+std::span<const std::vector<Candidate>> Batch::best_logits(int64_t k) {
+  const MatrixView<const float> hidden = last_hidden();
+  best_.resize(size_t(hidden.rows));
+  engine_->decoder().best_logits(engine_->context(), hidden, k, scratch_, best_);
+  return best_;
 }
 
 }  // namespace lowkey::engine

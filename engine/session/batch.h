@@ -27,10 +27,14 @@ class Batch {
   /// Logits [n_entries, n_vocab] that follow the last token of every entry of the last step; valid
   /// until the next call.
   MatrixView<const float> logits();
+  /// The k best of each entry, likeliest first; k = 0: all, by their ids. Valid until the next
+  /// call.
+  std::span<const std::vector<Candidate>> best_logits(int64_t k);
 
  private:
   explicit Batch(const Engine& engine) : engine_(&engine), rope_(engine.config().rope) {}
   Status check(std::span<const Entry> entries) const;
+  MatrixView<const float> last_hidden() const;
 
   const Engine* engine_;
   RopeTable rope_;
@@ -38,6 +42,7 @@ class Batch {
   std::vector<Decoder::Entry> entries_;
   std::vector<float> last_hidden_;  // [n_entries, n_embd]
   std::vector<float> logits_;
+  std::vector<std::vector<Candidate>> best_;
 };
 
 }  // namespace lowkey::engine

@@ -30,7 +30,7 @@ Result<GenerateResult> generate(Session& session, std::span<const int32_t> histo
   Sampler sampler(options.sampler);
   const auto decode_start = std::chrono::steady_clock::now();
   while (options.n_tokens < 0 || int64_t(result.tokens.size()) < options.n_tokens) {
-    const int32_t token = sampler.next(session.logits(), all);
+    const int32_t token = sampler.next(session.best_logits(sampler.n_wanted()), all);
     if (options.is_end && options.is_end(token)) break;
     result.tokens.push_back(token);
     all.push_back(token);

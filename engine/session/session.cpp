@@ -60,6 +60,14 @@ std::span<const float> Session::logits() {
   return logits_;
 }
 
+std::span<const Candidate> Session::best_logits(int64_t k) {
+  if (last_hidden_.empty()) return {};
+  engine_->decoder().best_logits(
+      context_, matrix<const float>(last_hidden_.data(), 1, int64_t(last_hidden_.size())), k,
+      *scratch_, {&best_, 1});
+  return best_;
+}
+
 void Session::logits(MatrixView<const float> hidden, float* out) {
   engine_->decoder().logits(context_, hidden, *scratch_, out);
 }

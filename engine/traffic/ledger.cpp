@@ -81,11 +81,22 @@ double activation_bytes(const models::ModelConfig& c) {
   return c.n_layers * 2 * (4 * floats + 2 * inputs);
 }
 
+/// What the k best logits read of the vocabulary projection. A row is spread over its panel.
+double head_bytes(const models::ModelConfig& c, const WeightTraffic& weights,
+                  const StepShape& step) {
+  const bool screened =
+      weights.screen_bytes > 0.0 && Screen::pays(c.n_vocab, step.batch, step.top_k);
+  if (!screened) return weights.head_bytes;
+  const double n_rows = double(step.batch) * Screen::n_exact(double(step.top_k));
+  return weights.screen_bytes + n_rows * simd::kPanelRows * weights.head_bytes / c.n_vocab;
+}
+
 }  // namespace
 
 WeightTraffic weight_traffic(const models::ModelConfig& config, const DecoderWeights& weights) {
   WeightTraffic traffic = weight_traffic(config, 8.0);
   traffic.head_bytes = double(weights.head().bytes());
+  traffic.screen_bytes = double(weights.screen.bytes());
   traffic.layer_bytes = 0;
   for (const LayerWeights& l : weights.layers) {
     traffic.layer_bytes += double(l.qkv.bytes() + l.o.bytes() + l.gate_up.bytes() + l.down.bytes());
@@ -150,7 +161,7 @@ Ledger step_ledger(const models::ModelConfig& c, const WeightTraffic& weights,
   const int64_t last = step.depth + step.n_tokens;
   const double n_exact = double(std::min(last, layout.n_exact)), n_coded = double(last) - n_exact;
   Ledger l;
-  l.weights = weights.bytes();
+  l.weights = weights.layer_bytes + head_bytes(c, weights, step);
   l.k_codes = batch * n_coded * cache.k_codes;
   l.v_codes = batch * n_coded * cache.v_codes;
   l.gains = batch * n_coded * cache.gains;

@@ -19,6 +19,7 @@ struct WeightTraffic {
   double head_bytes = 0;   // the vocabulary projection
   double layer_elements = 0;
   double head_elements = 0;
+  double screen_bytes = 0;  // its coarse copy (engine/weights/screen.h); 0: none
 
   double bytes() const { return layer_bytes + head_bytes; }
 };
@@ -52,6 +53,7 @@ struct StepShape {
   int64_t n_tokens = 1;
   int64_t batch = 1;
   bool all_wanted = false;  // the outcome of all tokens, not of each sequence's last alone
+  int64_t top_k = 0;        // the best logits of each sequence; 0: all
   int64_t n_rows() const { return n_tokens * batch; }
   int64_t n_wanted() const { return all_wanted ? n_tokens : 1; }  // of each sequence
 };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/weights/linear.h"
+#include "engine/weights/screen.h"
 #include "models/model.h"
 
 namespace lowkey::engine {
@@ -20,6 +21,7 @@ struct LayerWeights {
 struct DecoderWeights {
   Linear embedding;  // [n_vocab, n_embd]
   Linear output;     // empty (no rows) if the embedding serves as output
+  Screen screen;     // of head(), or empty
   std::vector<float> output_norm;
   std::vector<LayerWeights> layers;
 

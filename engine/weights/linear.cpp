@@ -4,6 +4,7 @@
 
 #include "base/half.h"
 #include "engine/gemm.h"
+#include "engine/weights/gather_rows.h"
 
 namespace lowkey::engine {
 
@@ -16,6 +17,8 @@ using simd::PanelMatrix;
 constexpr int64_t kDenseTokens = 16;
 // Rows unpacked at a time: 128 rows of 1,536 columns in f32 stay in a level-2 cache.
 constexpr int64_t kDensePanels = 8;
+// Rows gathered into a panel: half of what it holds, so that few rows too are shared out.
+constexpr int64_t kGathered = 8;
 // Pieces of a thread where tokens are shared out, so that threads end together.
 constexpr int64_t kTokenPieces = 4;
 
@@ -68,12 +71,27 @@ void apply_float(const Context& context, const PackedMatrix& packed, MatrixView<
       [&](Range panels, int) { context.kernels->matmul_float(w, panels, x, out); });
 }
 
+bool multiplies_floats(const Context& context, const PanelMatrix& w) {
+  return context.precision == Precision::kExact || w.format.is_float();
+}
+
+simd::Activations integers_of(const Context& context, MatrixView<const float> x,
+                              const ActivationRows& copies) {
+  return copies.quantized(x.rows, x.cols, context.precision == Precision::kDefault);
+}
+
 /// Some of the tokens.
 simd::Activations tokens_of(const simd::Activations& a, Range tokens) {
   const int64_t t = tokens.begin, n_blocks = a.n_cols / simd::kBlockCols;
   return {tokens.size(),          a.n_cols,
           a.hi + t * a.n_cols,    a.lo ? a.lo + t * a.n_cols : nullptr,
           a.scale + t * n_blocks, a.sum + t * 2 * n_blocks};
+}
+
+void quantize(const Context& context, MatrixView<const float> x, const simd::Activations& out) {
+  context.team->parallel_for(x.rows, 8, [&](Range rows, int) {
+    context.kernels->quantize(x.row(rows.begin), x.stride, tokens_of(out, rows));
+  });
 }
 
 /// What a thread reads behind its share of a matrix: its share of the matrix's next part, or of
@@ -156,34 +174,52 @@ Result<Linear> Linear::pack(std::span<const models::TensorView* const> parts, We
 void Linear::apply(const Context& context, MatrixView<const float> x, const ActivationRows& copies,
                    const MatmulOut& out) const {
   bool quantized = false, rounded = false;
-  const simd::Activations integers =
-      copies.quantized(x.rows, x.cols, context.precision == Precision::kDefault);
+  const simd::Activations integers = integers_of(context, x, copies);
   int64_t first_row = 0;
   for (const PackedMatrix& part : parts_) {
     const PanelMatrix& w = part.view;
     const MatmulOut part_out{out.y + first_row, out.stride, out.accumulate};
     first_row += w.n_rows;
-    if (context.precision == Precision::kExact || w.format.is_float()) {
+    if (multiplies_floats(context, w)) {
       apply_float(context, part, x, part_out);
     } else if (context.bf16_prefill && x.rows >= kDenseTokens) {
       if (!std::exchange(rounded, true)) to_bf16(context, x, copies.bf16);
       dense<uint16_t>(context, w, matrix<const uint16_t>(copies.bf16, x.rows, x.cols), part_out,
                       context.kernels->unpack_bf16, gemm_bf16);
     } else {
-      if (!std::exchange(quantized, true)) {
-        context.team->parallel_for(x.rows, 8, [&](Range rows, int) {
-          const int64_t t = rows.begin, n_blocks = x.cols / simd::kBlockCols;
-          context.kernels->quantize(
-              x.row(t), x.stride,
-              {rows.size(), x.cols, integers.hi + t * x.cols,
-               integers.lo ? integers.lo + t * x.cols : nullptr, integers.scale + t * n_blocks,
-               integers.sum + t * 2 * n_blocks});
-        });
-      }
+      if (!std::exchange(quantized, true)) quantize(context, x, integers);
       const bool last = &part == &parts_.back();
       multiply(context, part, integers, part_out, last ? nullptr : &part + 1);
     }
   }
+}
+
+void Linear::apply_rows(const Context& context, std::span<const int32_t> rows,
+                        MatrixView<const float> x, const ActivationRows& copies, float* y) const {
+  const PanelMatrix& w = parts_.front().view;
+  const bool as_floats = multiplies_floats(context, w);
+  const simd::Activations integers = integers_of(context, x, copies);
+  if (!as_floats) quantize(context, x, integers);
+  const auto n = int64_t(rows.size());
+  context.team->parallel_for(ceil_div(n, kGathered), 1, [&](Range panels, int) {
+    thread_local std::vector<std::byte> gathered;
+    gathered.resize(size_t(simd::panel_bytes(w.format, w.n_cols)));
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
+      const int64_t first = p * kGathered, n_own = std::min(n - first, kGathered);
+      gather_rows(w, rows.subspan(size_t(first), size_t(n_own)), gathered.data());
+      const PanelMatrix picked{w.format, n_own, w.n_cols, gathered.data(), gathered.data()};
+      const MatmulOut out{y + first, n_own, false};
+      if (as_floats) {
+        context.kernels->matmul_float(picked, {0, 1}, x, out);
+      } else {
+        context.kernels->matmul_quantized(picked, {0, 1}, integers, out);
+      }
+    }
+  });
+}
+
+const PanelMatrix* Linear::single() const {
+  return parts_.size() == 1 ? &parts_.front().view : nullptr;
 }
 
 bool Linear::reads_panels(const Context& context, int64_t n_tokens) const {

@@ -54,6 +54,12 @@ class Linear {
   /// y [n_tokens, y_stride] = W x, or += W x. x: [n_tokens, n_cols].
   void apply(const Context& context, MatrixView<const float> x, const ActivationRows& copies,
              const simd::MatmulOut& out) const;
+  /// y[i] = row rows[i] of W times x [n_cols], by all threads: what apply() of x alone makes of it.
+  /// W is a single() matrix.
+  void apply_rows(const Context& context, std::span<const int32_t> rows, MatrixView<const float> x,
+                  const ActivationRows& copies, float* y) const;
+  /// The matrix, if all rows are in one format.
+  const simd::PanelMatrix* single() const;
   /// Whether its products with n tokens read the panels as they lie in memory: no part of it is
   /// unpacked first, which only many tokens are worth.
   bool reads_panels(const Context& context, int64_t n_tokens) const;

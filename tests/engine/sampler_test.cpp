@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -99,6 +100,38 @@ TEST(Sampler, RepeatPenaltyLooksBackAsFarAsTold) {
   EXPECT_EQ(sampler.next(kLogits, std::vector<int32_t>{1, 2}), 0);
   EXPECT_EQ(sampler.next(kLogits, std::vector<int32_t>{2, 1, 1}), 2);
   EXPECT_EQ(sampler.next(std::vector<float>{2.0f, 4.0f}, std::vector<int32_t>{1}), 0);
+}
+
+TEST(Sampler, TheWantedTokensAreEnough) {
+  std::vector<float> logits;
+  for (int i = 0; i < 300; ++i) logits.push_back(float(i * 7919 % 1000) / 200 - 2);
+  std::vector<Candidate> all;
+  for (size_t i = 0; i < logits.size(); ++i) all.push_back({logits[i], int32_t(i)});
+  std::sort(all.begin(), all.end(), better);
+  std::vector<int32_t> history;
+  for (int i = 0; i < 30; ++i) history.push_back(all[size_t(i * 5 % 40)].id);
+  const auto check = [&](const SamplerOptions& options, int64_t expected) {
+    Sampler whole(options), few(options);
+    EXPECT_EQ(few.n_wanted(), expected);
+    const size_t n = expected == 0 ? all.size() : size_t(expected);
+    std::vector<Candidate> best(all.begin(), all.begin() + int64_t(n));
+    std::reverse(best.begin(), best.end());  // their order must not matter
+    for (int i = 0; i < 200; ++i) ASSERT_EQ(few.next(best, history), whole.next(logits, history));
+  };
+  for (const float temperature : {0.0f, 1.0f}) {
+    SamplerOptions options;
+    options.temperature = temperature;
+    options.repeat_last = 20;
+    const int64_t kept = temperature == 0.0f ? 1 : 40;
+    check(options, kept);
+    options.repeat_penalty = 1.5f;
+    check(options, kept + 20);
+    options.repeat_penalty = 0.5f;
+    check(options, 0);
+    options.repeat_penalty = 1.0f;
+    options.top_k = 0;
+    check(options, temperature == 0.0f ? 1 : 0);
+  }
 }
 
 TEST(Sampler, SeedsGiveStreams) {

@@ -122,6 +122,28 @@ TEST(Ledger, WeightsAreThoseThatWerePacked) {
   }
 }
 
+TEST(Ledger, AFewOfTheBestLogitsReadTheScreen) {
+  models::ModelConfig c = shape();
+  c.n_vocab = 16000;
+  const CacheTraffic traffic = cache_traffic(c, cache_spec("f16")).value();
+  WeightTraffic weights = weight_traffic(c, 8.5);
+  const auto read = [&](int64_t batch, int64_t top_k) {
+    return step_ledger(c, weights, traffic, {100, 1, batch, false, top_k}).weights;
+  };
+  EXPECT_EQ(read(1, 40), weights.bytes()) << "no screen";
+  weights.screen_bytes = weights.head_bytes / 2;
+  const double panel = 16 * weights.head_bytes / c.n_vocab;
+  for (const int64_t batch : {1, 3}) {
+    for (const int64_t k : {1, 40}) {
+      EXPECT_DOUBLE_EQ(read(batch, k), weights.layer_bytes + weights.screen_bytes +
+                                           double(batch) * Screen::n_exact(double(k)) * panel);
+    }
+  }
+  EXPECT_EQ(read(1, 0), weights.bytes()) << "all logits";
+  EXPECT_EQ(read(1, 100), weights.bytes()) << "too many of 16,000";
+  EXPECT_EQ(read(4, 1), weights.bytes()) << "too many sequences";
+}
+
 TEST(Ledger, ABatchSharesTheWeights) {
   const CacheTraffic traffic = cache_traffic(shape(), cache_spec("q8_0")).value();
   const WeightTraffic weights = weight_traffic(shape(), 4.5);

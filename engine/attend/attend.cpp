@@ -68,9 +68,11 @@ void share_out(std::span<const std::byte> later, int n_threads, std::vector<Atte
 /// Joins the splits of a group, and leads a single row out of the cache's space.
 void finish_group(const Context& context, const AttendShape& shape, const AttendBlock& block,
                   const AttendPlan& plan, const AttendTask& task, float* partials) {
-  merge_splits(context, shape, plan, task, partials, block.out);
   const KvSpace* space = block.cache->space();
-  if (!space || block.out.rows > 1) return;
+  const bool leads_out = space && block.out.rows == 1;
+  if (leads_out) space->ask_outputs(block.layer, task.head);
+  merge_splits(shape, plan, task, partials, block.out);
+  if (!leads_out) return;
   const int d = shape.head_dim, group = shape.group();
   float* own = block.out.row(0) + int64_t{task.head} * group * d;
   space->output_head(context, block.layer, task.head, matrix(own, group, d));

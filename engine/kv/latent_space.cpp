@@ -190,6 +190,13 @@ void LatentSpace::output_head(const Context& context, int layer, int head,
   for (int64_t i = 0; i < o.rows; ++i) context.kernels->axpby(1, mean.data(), 1, o.row(i), o.cols);
 }
 
+void LatentSpace::ask_outputs(int layer, int head) const {
+  const simd::LatentEncoder m = code_->matrices->of(LatentWay::kOutputs, code_->index(layer, head));
+  const auto* bytes = reinterpret_cast<const std::byte*>(m.matrix);
+  const int64_t n = m.d_in * m.stride * int64_t{sizeof *m.matrix};
+  for (int64_t at = 0; at < n; at += 64) __builtin_prefetch(bytes + at);
+}
+
 void LatentSpace::mean_weights(size_t side, MatrixView<float> q, MatrixView<float> weights) const {
   const int d = code_->head_dim, half = n_rot_ / 2;
   const int step = neighbours_ ? 2 : 1, apart = neighbours_ ? 1 : half;

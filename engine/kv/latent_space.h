@@ -23,6 +23,7 @@ class LatentSpace : public KvSpace {
   void queries(const Context& context, int layer, MatrixView<float> q) const override;
   void outputs(const Context& context, int layer, MatrixView<float> o) const override;
   void output_head(const Context& context, int layer, int head, MatrixView<float> o) const override;
+  void ask_outputs(int layer, int head) const override;
 
   struct Rows {
     MatrixView<float> k, v;

@@ -21,6 +21,8 @@ class KvSpace {
   /// thread alone.
   virtual void output_head(const Context& context, int layer, int head,
                            MatrixView<float> o) const = 0;
+  /// Asks memory for what output_head() reads of a head.
+  virtual void ask_outputs(int /*layer*/, int /*head*/) const {}
 };
 
 /// Every head turned by an orthonormal Walsh-Hadamard matrix: spreads outliers over a block.

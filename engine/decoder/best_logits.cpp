@@ -50,7 +50,7 @@ class Choice {
     for (int64_t g = 0; g < n_groups(); ++g) {
       if (few && scratch_.group_top[size_t(g)] < bound) continue;
       for (int64_t row = g * kGroup; row < group_end(g); ++row) {
-        out.push_back({logits_[row], int32_t(row)});
+        if (!few || logits_[row] >= bound) out.push_back({logits_[row], int32_t(row)});
       }
     }
   }
@@ -133,29 +133,41 @@ void keep_best(std::vector<Candidate>& all, int64_t k) {
   all.resize(size_t(k));
 }
 
+/// The k best of exact logits, each thread those of some rows.
+void choose_among_all(const Context& context, const DecoderWeights& weights,
+                      MatrixView<const float> logits, int64_t k,
+                      std::span<std::vector<Candidate>> out) {
+  context.team->parallel_for(logits.rows, 1, [&](Range rows, int) {
+    thread_local BestScratch scratch;
+    Context alone = context;
+    alone.team = &caller_alone();
+    for (int64_t i = rows.begin; i < rows.end; ++i) {
+      std::vector<Candidate>& best = out[size_t(i)];
+      Choice(alone, weights, logits.row(i), scratch).among_all(k, best);
+      if (k > 0) keep_best(best, k);
+    }
+  });
+}
+
 }  // namespace
 
 void best_logits(const Context& context, const DecoderWeights& weights, const HiddenStates& hidden,
                  int64_t k, BestScratch& scratch, std::span<std::vector<Candidate>> out) {
   const MatrixView<const float>& x = hidden.x;
-  const bool screened = is_screened(weights, x.rows, k);
   const int64_t n_vocab = weights.head().n_rows();
   scratch.logits.resize(size_t(x.rows * n_vocab));
   const MatrixView<float> logits = matrix(scratch.logits.data(), x.rows, n_vocab);
-  if (screened) {
-    weights.screen.apply(context, x, hidden.copies, scratch.ordered, logits);
-  } else {
+  if (!is_screened(weights, x.rows, k)) {
     weights.head().apply(context, x, hidden.copies, {logits.data, n_vocab, false});
+    return choose_among_all(context, weights, matrix<const float>(logits.data, x.rows, n_vocab), k,
+                            out);
   }
+  weights.screen.apply(context, x, hidden.copies, scratch.ordered, logits);
   for (int64_t i = 0; i < x.rows; ++i) {
-    Choice choice(context, weights, logits.row(i), scratch);
     std::vector<Candidate>& best = out[size_t(i)];
-    if (screened) {
-      choice.screened({{x.row(i), 1, x.cols, x.stride}, hidden.copies}, k, best);
-    } else {
-      choice.among_all(k, best);
-    }
-    if (k > 0) keep_best(best, k);
+    const HiddenStates own{{x.row(i), 1, x.cols, x.stride}, hidden.copies};
+    Choice(context, weights, logits.row(i), scratch).screened(own, k, best);
+    keep_best(best, k);
   }
 }
 

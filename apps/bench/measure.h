@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/sample/sampler.h"
 #include "engine/session/batch.h"
 
 namespace lowkey::apps {
@@ -17,8 +18,9 @@ struct BenchTest {
   int64_t n_prompt = 0;
   int64_t n_gen = 0;
   int64_t n_depth = 0;
-  int64_t batch = 1;   // sequences
-  int64_t top_k = 40;  // of every step's logits, as sampling needs them; 0: all
+  int64_t batch = 1;  // sequences
+  int64_t top_k =
+      engine::SamplerOptions{}.top_k;  // of every step's logits, as sampling needs them; 0: all
 
   int64_t n_tokens() const { return (n_prompt + n_gen) * batch; }
 };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/common/options.h"
+#include "engine/sample/sampler.h"
 
 namespace lowkey::apps {
 
@@ -17,7 +18,7 @@ struct BenchOptions {
   std::vector<std::pair<int64_t, int64_t>> prompts_and_texts;  // lengths, measured together
   std::vector<std::string> caches;  // empty: f16; with --predict also q8_0, q4_0 and latent
   std::vector<double> bits;         // budgets of the latent cache; empty: the basis file's own
-  int64_t top_k = 40;               // logits that every step asks for; 0: all
+  int64_t top_k = engine::SamplerOptions{}.top_k;  // logits that every step asks for; 0: all
   int repetitions = 5;
   std::string format = "md";  // "text" becomes md
   std::string svg;            // folder for plots

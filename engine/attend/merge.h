@@ -15,6 +15,6 @@ void clear_state(const simd::AttendState& state, int n_queries, int d);
 
 /// Joins the splits of one head and query block: states [n_splits] into rows of `out`.
 void merge_splits(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
-                  const float* partials, MatrixView<float> out);
+                  float* partials, MatrixView<float> out);
 
 }  // namespace lowkey::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ask.h"
 #include "engine/kv/parts.h"
 
 namespace lowkey::engine {
@@ -192,9 +193,7 @@ void LatentSpace::output_head(const Context& context, int layer, int head,
 
 void LatentSpace::ask_outputs(int layer, int head) const {
   const simd::LatentEncoder m = code_->matrices->of(LatentWay::kOutputs, code_->index(layer, head));
-  const auto* bytes = reinterpret_cast<const std::byte*>(m.matrix);
-  const int64_t n = m.d_in * m.stride * int64_t{sizeof *m.matrix};
-  for (int64_t at = 0; at < n; at += 64) __builtin_prefetch(bytes + at);
+  ask_for(std::as_bytes(std::span(m.matrix, size_t(m.d_in * m.stride))));
 }
 
 void LatentSpace::mean_weights(size_t side, MatrixView<float> q, MatrixView<float> weights) const {

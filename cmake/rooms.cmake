@@ -49,6 +49,9 @@ function(add_kernel_set name)
   if(NOT sources)
     return()
   endif()
+  # The table itself is read on every CPU, by whoever looks for a set that the CPU can run.
+  list(FILTER sources EXCLUDE REGEX "/set\\.cpp$")
+  target_sources(lowkey_simd PRIVATE ${CMAKE_SOURCE_DIR}/simd/${name}/set.cpp)
   add_library(lowkey_simd_${name} OBJECT ${sources})
   # -ffp-contract=off: what a set computes must not depend on the compiler's mood to fuse.
   target_compile_options(lowkey_simd_${name} PRIVATE ${ARGN} -ffp-contract=off)

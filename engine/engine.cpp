@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/cpu.h"
+#include "engine/gemm.h"
 #include "simd/select.h"
 
 namespace lowkey::engine {
@@ -12,9 +13,15 @@ namespace {
 Topology system_topology() { return read_topology("/sys/devices/system/node", allowed_cpus()); }
 
 Status check(const EngineOptions& options) {
-  if (options.n_threads >= 0 && options.n_threads <= 1024) return {};
-  return make_error(ErrorCode::kInvalidArgument, "-t",
-                    "expected 1 to 1024 threads, found " + std::to_string(options.n_threads));
+  if (options.n_threads < 0 || options.n_threads > 1024) {
+    return make_error(ErrorCode::kInvalidArgument, "-t",
+                      "expected 1 to 1024 threads, found " + std::to_string(options.n_threads));
+  }
+  if (options.prefill == EngineOptions::Prefill::kBf16 && !multiplies_bf16()) {
+    return make_error(ErrorCode::kInvalidArgument, "--prefill",
+                      "this CPU has no bf16 products (AVX-512 or AMX); expected auto or integer");
+  }
+  return {};
 }
 
 bool bf16_prefill(EngineOptions::Prefill prefill) {

@@ -34,12 +34,17 @@ struct MatmulPlan {
   dnnl::matmul primitive;
 };
 
-MatmulPlan make_bf16_plan(const GemmShape& s) {
+/// A plan without a primitive.
+MatmulPlan describe_bf16(const GemmShape& s) {
   using Type = dnnl::memory::data_type;
-  MatmulPlan plan{rows_of(Type::bf16, s.m, s.k, s.x_stride, 1),
-                  rows_of(Type::bf16, s.k, s.n, 1, s.w_stride),
-                  rows_of(Type::f32, s.m, s.n, s.y_stride, 1),
-                  {}};
+  return {rows_of(Type::bf16, s.m, s.k, s.x_stride, 1),
+          rows_of(Type::bf16, s.k, s.n, 1, s.w_stride),
+          rows_of(Type::f32, s.m, s.n, s.y_stride, 1),
+          {}};
+}
+
+MatmulPlan make_bf16_plan(const GemmShape& s) {
+  MatmulPlan plan = describe_bf16(s);
   dnnl::primitive_attr attributes;
   if (s.accumulate) {
     dnnl::post_ops ops;
@@ -67,6 +72,16 @@ void gemm_f32(const GemmShape& s, const float* x, const float* w, float* y) {
   run_on_this_thread_only();
   dnnl::sgemm('N', 'T', s.m, s.n, s.k, 1.0f, x, s.x_stride, w, s.w_stride,
               s.accumulate ? 1.0f : 0.0f, y, s.y_stride);
+}
+
+bool multiplies_bf16() {
+  static const bool has_kernels = [] {
+    const MatmulPlan plan = describe_bf16({32, 32, 32, 32, 32, 32, false});
+    const dnnl::matmul::desc description(plan.x, plan.w, plan.y);
+    constexpr bool kMayBeEmpty = true;
+    return bool(dnnl::matmul::primitive_desc(description, {}, cpu_engine(), kMayBeEmpty));
+  }();
+  return has_kernels;
 }
 
 void gemm_bf16(const GemmShape& s, const uint16_t* x, const uint16_t* w, float* y) {

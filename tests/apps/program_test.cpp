@@ -97,6 +97,15 @@ TEST_F(ProgramTest, AnUnknownKernelSetListsThoseThatRun) {
   }
 }
 
+TEST_F(ProgramTest, ProductsThatTheCpuLacksAreSaidAndNotTried) {
+  const Outcome outcome = lowkey(
+      {"run", "-m", model_, "--prefill", "bf16", "-p", std::string(40, 'a'), "--raw", "-n", "2"});
+  if (outcome.code == 0) GTEST_SKIP() << "this CPU has bf16 products";
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("--prefill: this CPU has no bf16"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+}
+
 TEST_F(ProgramTest, RunPrintsOnlyTheTextAndTheSeedGivesIt) {
   const Words run = {"run", "-m", model_, "-t", "1", "-p", "ab", "--raw", "-n", "12"};
   const Outcome first = lowkey(run), again = lowkey(run);

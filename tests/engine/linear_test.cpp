@@ -7,6 +7,7 @@
 #include <cmath>
 #include <random>
 
+#include "engine/gemm.h"
 #include "simd/select.h"
 #include "tests/support/tiny_model.h"
 
@@ -67,6 +68,11 @@ constexpr Path kPaths[] = {{"exact", Precision::kExact, false, 0.0},
 
 class LinearTest : public ::testing::TestWithParam<Path> {
  protected:
+  void SetUp() override {
+    if (GetParam().bf16_prefill && !multiplies_bf16()) {
+      GTEST_SKIP() << "this CPU has no bf16 products";
+    }
+  }
   /// Compares W x with double sums, element by element, within the bound of the path.
   void check(const Linear& linear, int64_t n_tokens, bool accumulate) {
     const Path& path = GetParam();

@@ -8,12 +8,14 @@
 #include "simd/avx512/isa.h"
 #include "simd/avx512/latent_codes.h"
 #include "simd/wide/exp2-inl.h"
+#include "simd/wide/rounding-inl.h"
 
 namespace lowkey::simd::avx512 {
 namespace {
 
 struct LatentOps : Isa, LatentCodes {
   using Sums = __m512i;                  // 16 x int32
+  using Upper = Sums;                    // of products with upper halves
   static constexpr int kQueryMax = 127;  // of the upper half; what dot_k can take
   static constexpr int kFineWidth = kLatentFineWidth;
   static constexpr int kKeyOffset = 0;    // dot_k multiplies code - offset
@@ -28,6 +30,7 @@ struct LatentOps : Isa, LatentCodes {
   static constexpr bool kPairedFunctions = true;
   static constexpr int kDirectQueries = 4;
   static constexpr int kDirectTiles = 4;
+  static constexpr int kMixGroups = 3;  // of values that a few queries mix together, at most
 
   static Codes load(const void* p) { return _mm512_load_si512(p); }
   static Codes load_values(const uint8_t* p) { return load(p); }
@@ -46,6 +49,7 @@ struct LatentOps : Isa, LatentCodes {
     return _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static Sums sums(int32_t x) { return _mm512_set1_epi32(x); }
+  static Upper upper() { return sums(0); }
   static Sums add_sums(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
   static Sums subtract_sums(Sums a, Sums b) { return _mm512_sub_epi32(a, b); }
   /// acc[i] += four bytes of codes times four of q.
@@ -119,19 +123,9 @@ struct LatentOps : Isa, LatentCodes {
   }
 
  private:
-  /// Odd numbers below 128, each once in 64 tokens, neighbours far apart (bits of the index
-  /// reversed).
+  /// Of 32 of 64 tokens.
   static __m512i thresholds(int part) {
-    alignas(64) static constexpr auto kTable = [] {
-      std::array<uint16_t, 64> table{};
-      for (unsigned i = 0; i < 64; ++i) {
-        unsigned reversed = 0;
-        for (unsigned bit = 0; bit < 6; ++bit) reversed |= (i >> bit & 1) << (5 - bit);
-        table[i] = uint16_t(2 * reversed + 1);
-      }
-      return table;
-    }();
-    return _mm512_load_si512(kTable.data() + 32 * part);
+    return _mm512_load_si512(wide::kRoundingThresholds.data() + 32 * part);
   }
 };
 

@@ -19,6 +19,7 @@ struct LatentOps : Isa {
   struct Sums {
     int32x4_t part[4];
   };
+  using Upper = Sums;  // of products with upper halves
   static constexpr int kQueryMax = 127;
   static constexpr int kFineWidth = kLatentFineWidth;
   static constexpr int kKeyOffset = 128;
@@ -48,6 +49,7 @@ struct LatentOps : Isa {
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
   static int8x16_t broadcast16(const int8_t* p) { return vld1q_s8(p); }
+  static Upper upper() { return sums(0); }
   static Sums sums(int32_t x) {
     return {{vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x)}};
   }

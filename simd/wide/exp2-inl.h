@@ -31,5 +31,11 @@ template <class Ops>
   return polynomial<Ops>(f, 0x1.3f96a4p-4f, 0x1.cefc4cp-3f, 0x1.64444cp-1f, 0x1.fff632p-1f);
 }
 
+/// The same for -1/2 <= f <= 1/2.
+template <class Ops>
+[[gnu::always_inline]] inline typename Ops::Float exp2_centred(typename Ops::Float f) {
+  return polynomial<Ops>(f, 0x1.c3f76p-5f, 0x1.f0de1ap-3f, 0x1.62f31cp-1f, 0x1.fff692p-1f);
+}
+
 }  // namespace
 }  // namespace lowkey::simd::wide

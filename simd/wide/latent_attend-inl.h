@@ -33,6 +33,12 @@ struct LatentScratch {
   MeanScores<Ops> mean;
 };
 
+/// Whether a set has scores of a few queries of its own.
+template <class Ops>
+constexpr bool kHasFewScores = requires {
+  &Ops::template score_few<1>;
+};
+
 /// Gains of a chunk's tokens, 1 beyond its end; returns the largest code.
 template <class Ops>
 [[gnu::always_inline]] inline int load_gains(const LatentPlan& plan, const PartRun& parts,
@@ -75,9 +81,16 @@ void score_keys(const LatentPlan& plan, const WidthRuns& runs, Chunk& chunk,
   const int n = s.queries.n_queries;
   if constexpr (Ops::kDirectQueries > 0) {
     if (n <= Ops::kDirectQueries && keys.n_tiles == kChunkTiles) {
-      constexpr int kPasses = kChunkTiles / Ops::kDirectTiles;
-      chunk.ahead.start_keys<kKeyLines>(kPasses * plan.n_groups());
-      return with_count(n, [&]<int kN>() { score_direct<Ops, kN>(runs, keys, task, chunk.ahead); });
+      if constexpr (kHasFewScores<Ops>) {
+        chunk.ahead.start_keys<kValueLines>(plan.n_groups());
+        return with_count(
+            n, [&]<int kN>() { Ops::template score_few<kN>(runs, keys, task, chunk.ahead); });
+      } else {
+        constexpr int kPasses = kChunkTiles / Ops::kDirectTiles;
+        chunk.ahead.start_keys<kKeyLines>(kPasses * plan.n_groups());
+        return with_count(n,
+                          [&]<int kN>() { score_direct<Ops, kN>(runs, keys, task, chunk.ahead); });
+      }
     }
   }
   chunk.ahead.start_keys<kValueLines>(plan.n_groups());

@@ -45,7 +45,9 @@ template <class Ops, int kQueries, int kTiles, bool kFine>
   Ahead ahead = asked;  // whose fields stay in registers
   constexpr Groups kGroups = kFine ? Groups::kFine : Groups::kRest;
   const LatentQueries& lq = task.queries;
-  typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
+  typename Ops::Upper hi[kQueries][kTiles];
+  typename Ops::Sums sums[kQueries][kTiles];
+  auto& lo = in_place<Ops>(sums);
   start_tiles<Ops, kGroups, kQueries, kTiles>(lq, 0, hi, lo);
   const int64_t stride = own.keys.stride;
   const auto* parts = reinterpret_cast<const uint8_t*>(own.keys.data) + tile * stride;
@@ -54,8 +56,7 @@ template <class Ops, int kQueries, int kTiles, bool kFine>
         run->width, [&]<int kWidth>() __attribute__((always_inline)) {
           if constexpr (kFine || kWidth < Ops::kFineWidth) {
             const uint8_t* group = parts + run->at;
-            int g = run->begin;
-            do {
+            const auto add = [&](int g) __attribute__((always_inline)) {
               typename Ops::Codes c[kTiles];
               unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
                 c[t] = Ops::template unpack<kWidth>(group + t * stride);
@@ -63,11 +64,19 @@ template <class Ops, int kQueries, int kTiles, bool kFine>
               add_codes<Ops, kQueries, kTiles, kFine>(lq, 0, g, c, hi, lo);
               ahead.step<kKeyLines>();
               group += latent_group_bytes(kWidth);
-            } while (++g < run->end);
+            };
+            if constexpr (kFine) {
+              int g = run->begin;
+              do add(g);
+              while (++g < run->end);
+            } else {
+              add_rest<Ops, kQueries, kTiles>(lq, {run->begin, run->end}, hi, lo, add);
+            }
           }
         });
   }
   asked = ahead;
+  if constexpr (kWordProducts<Ops>) settle_all<Ops, kQueries, kTiles>(hi, lo);
   finish_tiles<Ops, kGroups, kQueries, kTiles>(task, first, 0, tile, hi, lo);
 }
 
@@ -91,9 +100,10 @@ void score_direct(const WidthRuns& runs, const PartRun& keys, const ScoreTask& t
 template <class Ops, int kQueries, int kGroups, int kWidth, bool kFine>
 [[gnu::always_inline]] inline void mix_groups(const uint8_t* codes, int64_t stride, int g,
                                               const ChunkWeights& weights, LatentSums<Ops>& sums) {
-  typename Ops::Sums hi[kQueries][kGroups], lo[kQueries][kGroups];
+  typename Ops::Upper hi[kQueries][kGroups];
+  typename Ops::Sums lo[kQueries][kGroups];
   unrolled<kQueries * kGroups>([&](auto i) __attribute__((always_inline)) {
-    hi[i / kGroups][i % kGroups] = Ops::sums(0);
+    hi[i / kGroups][i % kGroups] = Ops::upper();
     lo[i / kGroups][i % kGroups] = Ops::sums(0);
   });
   // Two tiles a turn: straight code for all of them is slower (docs/performance.md).
@@ -107,11 +117,18 @@ template <class Ops, int kQueries, int kGroups, int kWidth, bool kFine>
       });
       unrolled<kQueries>([&](auto a) __attribute__((always_inline)) {
         const int at = (first + t) * kTileTokens;
+        if constexpr (kFine && kWordProducts<Ops>) {
+          const auto whole = Ops::weight_words(weights.words[a] + at);
+          unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
+            lo[a][i] = Ops::dot_words(lo[a][i], c[i], whole);
+          });
+          return;
+        }
         const auto upper = Ops::held(Ops::broadcast16(weights.hi[a] + at));
         unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
           hi[a][i] = Ops::dot_v(hi[a][i], c[i], upper);
         });
-        if constexpr (kFine) {
+        if constexpr (kFine && !kWordProducts<Ops>) {
           const auto lower = Ops::held(Ops::broadcast16(weights.lo[a] + at));
           unrolled<kGroups>([&](auto i) __attribute__((always_inline)) {
             lo[a][i] = Ops::dot_v(lo[a][i], c[i], lower);
@@ -142,11 +159,13 @@ template <class Ops, int kQueries, int kWidth, bool kFine>
     g += kGroups;
     group += kGroups * latent_group_bytes(kWidth);
   };
-  if constexpr (!kFine) {
+  if constexpr (!kFine && Ops::kMixGroups >= 3) {
     while (g + 3 <= run.end) mix.template operator()<3>();
   }
-  while (g + 2 <= run.end) mix.template operator()<2>();
-  if (g < run.end) mix.template operator()<1>();
+  if constexpr (Ops::kMixGroups >= 2) {
+    while (g + 2 <= run.end) mix.template operator()<2>();
+  }
+  while (g < run.end) mix.template operator()<1>();
 }
 
 template <class Ops, int kQueries>

@@ -58,6 +58,9 @@ struct ChunkWeights {
   float unit[kQueryBlock];  // what an integer step is worth, relative to 2^max
   alignas(64) int8_t hi[kQueryBlock][kChunkTokens];
   alignas(64) int8_t lo[kQueryBlock][kChunkTokens];
+  // Where a set has word products, instead of lo: 128 hi + lo, of each tile's even tokens, then its
+  // odd ones.
+  alignas(64) int16_t words[kQueryBlock][kChunkTokens];
 };
 
 template <class Ops>
@@ -132,7 +135,11 @@ void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& su
       sum += p;
       w[i] = p * Float::load_aligned(chunk.gain + t + i * kLanes);
     }
-    Ops::halves(w, weights.hi[slot] + t, weights.lo[slot] + t, rounded, upper);
+    if constexpr (kWordProducts<Ops>) {
+      Ops::halves(w, weights.hi[slot] + t, weights.words[slot] + t, rounded, upper);
+    } else {
+      Ops::halves(w, weights.hi[slot] + t, weights.lo[slot] + t, rounded, upper);
+    }
   }
   const Float unit = Ops::exp2(Float(shift - sums.max[q]));
   const auto add = [&](Float x, float* p) {
@@ -146,8 +153,8 @@ void weigh_chunk(const ChunkScores& chunk, int q, float max, LatentSums<Ops>& su
 }
 
 /// out [16] += (128 hi + lo) unit; kFine: lo is not 0.
-template <class Ops, bool kFine, class Sums>
-[[gnu::always_inline]] inline void add_mixed(const Sums& hi, const Sums& lo, float unit,
+template <class Ops, bool kFine, class Upper, class Sums>
+[[gnu::always_inline]] inline void add_mixed(const Upper& hi, const Sums& lo, float unit,
                                              float* out) {
   using Float = typename Ops::Float;
   constexpr bool kUpper = !kFine && Ops::kFineValueWidth > 1;
@@ -156,6 +163,8 @@ template <class Ops, bool kFine, class Sums>
     Float sum;
     if constexpr (kUpper) {
       sum = Ops::to_float(hi, part);
+    } else if constexpr (kWordProducts<Ops>) {
+      sum = Ops::to_float(lo, part);
     } else {
       sum = Ops::to_float(hi, lo, part);
     }
@@ -179,30 +188,37 @@ void mix_queries(const MixGroups& part, const ChunkWeights& weights, int first,
                  LatentSums<Ops>& sums) {
   constexpr int kChains = !kFine && kTiles > 4 ? Ops::kMixChains : 1;
   using Weights = decltype(Ops::broadcast16(nullptr));
-  Weights p_hi[kQueries][kTiles], p_lo[kQueries][kFine ? kTiles : 1];
+  constexpr bool kLower = kFine && !kWordProducts<Ops>;
+  Weights p_hi[kQueries][kTiles], p_lo[kQueries][kLower ? kTiles : 1];
   float* out[kQueries];
   float unit[kQueries];  // in no memory that the sums could lie in, for all the compiler knows
   for (int q = 0; q < kQueries; ++q) {
     const int a = first + q;
     for (int t = 0; t < kTiles; ++t) {
       p_hi[q][t] = Ops::broadcast16(weights.hi[a] + t * kTileTokens);
-      if constexpr (kFine) p_lo[q][t] = Ops::broadcast16(weights.lo[a] + t * kTileTokens);
+      if constexpr (kLower) p_lo[q][t] = Ops::broadcast16(weights.lo[a] + t * kTileTokens);
     }
     out[q] = sums.out + weights.query[a] * sums.row;
     unit[q] = weights.unit[a];
   }
   for (int64_t g = part.groups.begin; g < part.groups.end; ++g) {
     const uint8_t* codes = part.codes + g * kChunkTiles * kGroupCodes;
-    typename Ops::Sums hi[kQueries][kChains], lo[kQueries];
+    typename Ops::Upper hi[kQueries][kChains];
+    typename Ops::Sums lo[kQueries];
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      for (int i = 0; i < kChains; ++i) hi[q][i] = Ops::sums(0);
+      for (int i = 0; i < kChains; ++i) hi[q][i] = Ops::upper();
       lo[q] = Ops::sums(0);
     });
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
       const auto c = Ops::load_values(codes + t * kGroupCodes);
       unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+        if constexpr (kFine && kWordProducts<Ops>) {
+          lo[q] = Ops::dot_words(lo[q], c,
+                                 Ops::weight_words(weights.words[first + q] + t * kTileTokens));
+          return;
+        }
         hi[q][t % kChains] = Ops::dot_v(hi[q][t % kChains], c, p_hi[q][t]);
-        if constexpr (kFine) lo[q] = Ops::dot_v(lo[q], c, p_lo[q][t]);
+        if constexpr (kLower) lo[q] = Ops::dot_v(lo[q], c, p_lo[q][t]);
       });
     });
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {

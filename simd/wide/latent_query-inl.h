@@ -29,10 +29,29 @@ struct TileUnit<Ops> {
 template <class Ops>
 constexpr bool kHasTiles = !std::is_void_v<typename TileUnit<Ops>::Type>;
 
+/// Whether a set multiplies fine groups by 16-bit integers, 128 hi + lo, instead of by halves. Sums
+/// of `lo` then hold all of their products.
+template <class Ops>
+constexpr bool kWordProducts = requires {
+  &Ops::dot_words;
+};
+
+/// How many levels codes may have, all groups together, before sums of pairs of products (Upper of
+/// sets that add them in 16 bits) have to be settled; 0: such sums have room for all.
+template <class Ops>
+constexpr int kPairRoom = [] {
+  if constexpr (requires { Ops::kPairRoom; }) return Ops::kPairRoom;
+  return 0;
+}();
+
 struct LatentQueries {
   int n_queries = 0;
   int n_groups = 0;
   int n_fine = 0;  // groups from here on use the upper half alone
+  // Where sums of pairs have to be settled: before these groups, if they lack room for their
+  // products. The next such group behind each.
+  bool settle[kLatentMaxCoords / kLatentGroup];
+  uint8_t next_settle[kLatentMaxCoords / kLatentGroup];
   alignas(64) int8_t hi[kQueryBlock][kLatentMaxCoords];
   alignas(64) int8_t lo[kQueryBlock][kLatentMaxCoords];
   // A score:
@@ -48,6 +67,20 @@ inline int count_fine_groups(const LatentPlan& plan, int fine_width) {
   int n = plan.n_groups();
   while (n > 0 && plan.widths[n - 1] < fine_width) --n;
   return n;
+}
+
+/// Which groups of narrow codes, from `first` on, want sums of pairs settled before them.
+inline void plan_settling(const LatentPlan& plan, int first, int room, LatentQueries& out) {
+  const int n = plan.n_groups();
+  for (int g = first, left = room; g < n; ++g) {
+    const int levels = (1 << plan.widths[g]) - 1;
+    out.settle[g] = levels > left;
+    left = (out.settle[g] ? room : left) - levels;
+  }
+  for (int g = n - 1, next = n; g >= first; --g) {
+    out.next_settle[g] = uint8_t(next);
+    if (out.settle[g]) next = g;
+  }
 }
 
 /// What all queries of a block share, by coordinate; padding has step 0.
@@ -110,6 +143,7 @@ void prepare_queries(const LatentPlan& plan, const QueryBlock& queries, LatentQu
   out.n_queries = queries.n_queries;
   out.n_groups = plan.n_groups();
   out.n_fine = count_fine_groups(plan, Ops::kFineWidth);
+  if (kPairRoom < Ops >> 0) plan_settling(plan, out.n_fine, kPairRoom<Ops>, out);
   const QueryTable table(plan, out.n_fine, Ops::kKeyOffset, kHasTiles<Ops> ? 64 : 16);
   for (int i = 0; i < queries.n_queries; ++i) {
     const float* q = queries.q + int64_t{i} * queries.d_k;

@@ -30,16 +30,25 @@ struct ScoreTask {
 
 /// Adds group g, whose codes of kTiles tiles are `c`, to the sums of kQueries; kFine: of both
 /// halves of the queries.
-template <class Ops, int kQueries, int kTiles, bool kFine, class Codes, class Sums>
+template <class Ops, int kQueries, int kTiles, bool kFine, class Codes, class Upper, class Sums>
 [[gnu::always_inline]] inline void add_codes(const LatentQueries& lq, int first, int g,
-                                             const Codes& c, Sums& hi, Sums& lo) {
+                                             const Codes& c, Upper& hi, Sums& lo) {
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    const auto upper = Ops::broadcast4(lq.hi[first + q] + kLatentGroup * g);
+    const int8_t* own_hi = lq.hi[first + q] + kLatentGroup * g;
+    const int8_t* own_lo = lq.lo[first + q] + kLatentGroup * g;
+    if constexpr (kFine && kWordProducts<Ops>) {
+      const auto whole = Ops::query_words(own_hi, own_lo);
+      unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+        lo[q][t] = Ops::dot_words(lo[q][t], c[t], whole);
+      });
+      return;
+    }
+    const auto upper = Ops::broadcast4(own_hi);
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
       hi[q][t] = Ops::dot_k(hi[q][t], c[t], upper);
     });
-    if constexpr (kFine) {
-      const auto lower = Ops::broadcast4(lq.lo[first + q] + kLatentGroup * g);
+    if constexpr (kFine && !kWordProducts<Ops>) {
+      const auto lower = Ops::broadcast4(own_lo);
       unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
         lo[q][t] = Ops::dot_k(lo[q][t], c[t], lower);
       });
@@ -48,9 +57,9 @@ template <class Ops, int kQueries, int kTiles, bool kFine, class Codes, class Su
 }
 
 /// The same from codes in memory.
-template <class Ops, int kQueries, int kTiles, bool kFine, class Sums>
+template <class Ops, int kQueries, int kTiles, bool kFine, class Upper, class Sums>
 [[gnu::always_inline]] inline void add_group(const LatentQueries& lq, int first, int g,
-                                             const uint8_t* codes, Sums& hi, Sums& lo) {
+                                             const uint8_t* codes, Upper& hi, Sums& lo) {
   typename Ops::Codes c[kTiles];
   unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
     c[t] = Ops::held(Ops::load(codes + t * kGroupCodes));
@@ -58,29 +67,54 @@ template <class Ops, int kQueries, int kTiles, bool kFine, class Sums>
   add_codes<Ops, kQueries, kTiles, kFine>(lq, first, g, c, hi, lo);
 }
 
+/// Where sums of pairs are settled, the others are seldom added to: they leave the registers to
+/// these.
+template <class Ops, class Sums>
+[[gnu::always_inline]] inline Sums& in_place(Sums& sums) {
+  Sums* p = &sums;
+  if constexpr (kPairRoom < Ops >> 0) asm("" : "+r"(p) : : "memory");
+  return *p;
+}
+
+/// Empties sums of pairs into the others.
+template <class Ops, int kQueries, int kTiles, class Upper, class Sums>
+[[gnu::always_inline]] inline void settle_all(Upper& hi, Sums& lo) {
+  unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+    unrolled<kTiles>([&](auto t)
+                         __attribute__((always_inline)) { Ops::settle(hi[q][t], lo[q][t]); });
+  });
+}
+
 /// Of which groups sums are: of all, or of one kind after the other, those that multiply both
 /// halves of the queries (kFine) and then the rest.
 enum class Groups { kAll, kFine, kRest };
 
 /// What the sums of kQueries from `first` on begin with.
-template <class Ops, Groups kGroups, int kQueries, int kTiles, class Sums>
-[[gnu::always_inline]] inline void start_tiles(const LatentQueries& lq, int first, Sums& hi,
+template <class Ops, Groups kGroups, int kQueries, int kTiles, class Upper, class Sums>
+[[gnu::always_inline]] inline void start_tiles(const LatentQueries& lq, int first, Upper& hi,
                                                Sums& lo) {
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
     unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-      hi[q][t] = Ops::sums(kGroups == Groups::kFine ? 0 : lq.start_hi[first + q]);
-      lo[q][t] = Ops::sums(lq.start_lo[first + q]);
+      const int32_t upper = kGroups == Groups::kFine ? 0 : lq.start_hi[first + q];
+      const int32_t lower = kGroups == Groups::kRest ? 0 : lq.start_lo[first + q];
+      if constexpr (kWordProducts<Ops>) {
+        hi[q][t] = Ops::upper();
+        lo[q][t] = Ops::sums(128 * upper + lower);
+      } else {
+        hi[q][t] = Ops::sums(upper);
+        lo[q][t] = Ops::sums(lower);
+      }
     });
   });
 }
 
 /// Scores from the sums, in units of log 2, added to what they begin with.
-template <class Ops, Groups kGroups, int kQueries, int kTiles, class Sums>
+template <class Ops, Groups kGroups, int kQueries, int kTiles, class Upper, class Sums>
 [[gnu::always_inline]] inline void finish_tiles(const ScoreTask& task, const ScoreStart& begin,
-                                                int first, int tile, const Sums& hi,
+                                                int first, int tile, const Upper& hi,
                                                 const Sums& lo) {
   using Float = typename Ops::Float;
-  constexpr bool kUpper = kGroups == Groups::kRest;
+  constexpr bool kWhole = kWordProducts<Ops>, kUpper = kGroups == Groups::kRest && !kWhole;
   const LatentQueries& lq = task.queries;
   unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
     const Float scale(kUpper ? 128 * lq.scale[first + q] : lq.scale[first + q]);
@@ -94,6 +128,8 @@ template <class Ops, Groups kGroups, int kQueries, int kTiles, class Sums>
         Float sum;
         if constexpr (kUpper) {
           sum = Ops::to_float(hi[q][t], part);
+        } else if constexpr (kWhole) {
+          sum = Ops::to_float(lo[q][t], part);
         } else {
           sum = Ops::to_float(hi[q][t], lo[q][t], part);
         }
@@ -105,20 +141,41 @@ template <class Ops, Groups kGroups, int kQueries, int kTiles, class Sums>
   });
 }
 
+/// Groups [groups.begin, groups.end) of the upper halves alone: add(g) for each, with sums settled
+/// where they have to be.
+template <class Ops, int kQueries, int kTiles, class Upper, class Sums, class Add>
+[[gnu::always_inline]] inline void add_rest(const LatentQueries& lq, Range groups, Upper& hi,
+                                            Sums& lo, const Add& add) {
+  int g = int(groups.begin);
+  const int end = int(groups.end);
+  while (g < end) {
+    int stop = end;
+    if constexpr (kPairRoom < Ops >> 0) {
+      if (lq.settle[g]) settle_all<Ops, kQueries, kTiles>(hi, lo);
+      stop = std::min<int>(end, lq.next_settle[g]);
+    }
+    do add(g);
+    while (++g < stop);
+  }
+}
+
 template <class Ops, int kQueries, int kTiles>
 void score_tiles(const ScoreTask& task, int first, int tile) {
   const LatentQueries& lq = task.queries;
-  typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
+  typename Ops::Upper hi[kQueries][kTiles];
+  typename Ops::Sums sums[kQueries][kTiles];
+  auto& lo = in_place<Ops>(sums);
   start_tiles<Ops, Groups::kAll, kQueries, kTiles>(lq, first, hi, lo);
   constexpr int64_t kStep = kChunkTiles * kGroupCodes;
   const uint8_t* codes = task.codes + tile * kGroupCodes;
-  int g = 0;
-  for (; g < lq.n_fine; ++g, codes += kStep) {
-    add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes, hi, lo);
+  for (int g = 0; g < lq.n_fine; ++g) {
+    add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes + g * kStep, hi, lo);
   }
-  for (; g < lq.n_groups; ++g, codes += kStep) {
-    add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes, hi, lo);
-  }
+  add_rest<Ops, kQueries, kTiles>(
+      lq, {lq.n_fine, lq.n_groups}, hi, lo, [&](int g) __attribute__((always_inline)) {
+        add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes + g * kStep, hi, lo);
+      });
+  if constexpr (kWordProducts<Ops>) settle_all<Ops, kQueries, kTiles>(hi, lo);
   finish_tiles<Ops, Groups::kAll, kQueries, kTiles>(task, task.start, first, tile, hi, lo);
 }
 

@@ -1,0 +1,142 @@
+// Activations of some tokens, in the order in which blocks of weights meet them, and such a block
+// unpacked.
+#pragma once
+
+#include <cstring>
+
+#include "simd/avx2/integer_dot.h"
+#include "simd/kernel_set.h"
+
+namespace lowkey::simd::avx2 {
+namespace {
+
+constexpr int64_t kTileTokens = 32;  // weights pass 32 times less often than in decode
+// Blocks times tokens: 128 KiB of activations, which stream from the second-level cache.
+constexpr int64_t kTileSize = 2048;
+constexpr int kTogether = 4;  // tokens whose sums, two registers each, leave room for factors
+
+/// Block b of token t is number b * n_tokens + t.
+struct TokenTile {
+  alignas(64) int8_t q[kTileSize * 2 * kBlockCols];
+  alignas(64) float sums[kTileTokens][kPanelRows];
+  float scale[kTileSize];
+  float weight[kTileSize];
+  int32_t start[kTileSize][2];
+};
+
+/// How a tile and the codes that meet it are held: as words, or, for activations of 8 bits and
+/// small codes, as bytes.
+template <class Source, bool kLo>
+struct TileForm {
+  static constexpr bool kBytes = !kLo && fits_block(Source::kType);
+  static constexpr int kSteps = kBytes ? 8 : 16;  // of products; each takes 4 bytes of a token
+  static constexpr int64_t kStride = 4 * kSteps;  // bytes of a block of one token
+};
+
+/// Which part of the activations a tile holds.
+struct TileRange {
+  int64_t token;
+  int64_t n_tokens;
+  int64_t block;
+  int64_t n_blocks;
+};
+
+template <class Source, bool kLo>
+void fill_tile(const Activations& a, const TileRange& r, int offset, TokenTile* tile) {
+  using Form = TileForm<Source, kLo>;
+  for (int64_t t = 0; t < r.n_tokens; ++t) {
+    for (int64_t b = 0; b < r.n_blocks; ++b) {
+      const int64_t at = (r.token + t) * (a.n_cols / kBlockCols) + r.block + b;
+      const int64_t i = b * r.n_tokens + t, c = at * kBlockCols;
+      int8_t* q = tile->q + i * Form::kStride;
+      if constexpr (Form::kBytes) {
+        std::memcpy(q, a.hi + c, kBlockCols);
+      } else {
+        to_words(a.hi + c, kLo ? a.lo + c : nullptr, reinterpret_cast<int16_t*>(q));
+      }
+      const int32_t low = a.sum[2 * at], high = a.sum[2 * at + 1];
+      tile->scale[i] = a.scale[at];
+      tile->weight[i] = a.scale[at] * float(low + high);
+      tile->start[i][0] = -offset * (Source::kScales == 2 ? low : low + high);
+      tile->start[i][1] = -offset * high;
+    }
+  }
+}
+
+/// A block of weights, unpacked. Words of step v < 8 are the even columns of vector v, those of
+/// step 8 + v its odd ones.
+template <class Source, bool kLo>
+struct BlockWeights {
+  using Form = TileForm<Source, kLo>;
+  alignas(32) __m256i codes[Form::kSteps][kParts];
+  __m256 scale[Source::kScales][kParts];
+  __m256 minimum[kParts];
+
+  explicit BlockWeights(const std::byte* block) {
+    wide::unrolled<8>([&](auto v) __attribute__((always_inline)) {
+      for (int p = 0; p < kParts; ++p) {
+        const __m256i code = code_vector<Source::kType, v>(block + Source::kHead, p);
+        codes[v][p] = Form::kBytes ? code : even_words(code);
+        if constexpr (!Form::kBytes) codes[8 + v][p] = odd_words(code);
+      }
+    });
+    for (int p = 0; p < kParts; ++p) {
+      for (int i = 0; i < Source::kScales; ++i) scale[i][p] = Source::scale(block, i, p);
+      if constexpr (Source::kHasMinimum) minimum[p] = Source::minimum(block, p);
+    }
+  }
+
+  /// y [kTokens][16] += this block times tokens i .. i + kTokens - 1 of the tile.
+  template <int kTokens>
+  void add_to(const TokenTile& tile, int64_t i, float* y) const {
+    add_group<kTokens, 0>(tile, i, y);
+    if constexpr (Source::kScales == 2) add_group<kTokens, 1>(tile, i, y);
+  }
+
+ private:
+  /// The same of scale group kGroup alone.
+  template <int kTokens, int kGroup>
+  [[gnu::always_inline]] void add_group(const TokenTile& tile, int64_t i, float* y) const {
+    constexpr int kSize = 8 / Source::kScales, kBegin = kSize * kGroup;
+    const int8_t* q = tile.q + i * Form::kStride;
+    __m256i sums[kTokens][kParts] = {};
+    for (int half = 0; half < Form::kSteps; half += 8) {
+#pragma GCC unroll 4
+      for (int step = half + kBegin; step < half + kBegin + kSize; ++step) {
+        add_step<kTokens>(codes[step], q + 4 * step, sums);
+      }
+    }
+    const auto* own_scale = hidden(scale[kGroup]);  // in no register while there are sums
+    wide::unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
+      const __m256i start = _mm256_set1_epi32(tile.start[i + t][kGroup]);
+      for (int p = 0; p < kParts; ++p) {
+        __m256i dots = Form::kBytes ? widened(sums[t][p], 128) : sums[t][p];
+        if constexpr (!Source::kHasMinimum) dots = _mm256_add_epi32(dots, start);
+        float* own = y + t * kPanelRows + p * kPartRows;
+        __m256 before = _mm256_load_ps(own);
+        if constexpr (Source::kHasMinimum) {
+          before = _mm256_fmadd_ps(_mm256_set1_ps(tile.weight[i + t]), minimum[p], before);
+        }
+        _mm256_store_ps(own, add_scaled(dots, own_scale[p], tile.scale[i + t], before));
+      }
+    });
+  }
+
+  template <int kTokens>
+  [[gnu::always_inline]] static void add_step(const __m256i (&own)[kParts], const int8_t* q,
+                                              __m256i (&sums)[kTokens][kParts]) {
+    const __m256i code[kParts] = {own[0], own[1]};
+    wide::unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
+      const __m256i four = broadcast4(q + t * Form::kStride);
+      for (int p = 0; p < kParts; ++p) {
+        const __m256i product =
+            Form::kBytes ? _mm256_maddubs_epi16(code[p], four) : _mm256_madd_epi16(code[p], four);
+        sums[t][p] = held(Form::kBytes ? _mm256_add_epi16(sums[t][p], product)
+                                       : _mm256_add_epi32(sums[t][p], product));
+      }
+    });
+  }
+};
+
+}  // namespace
+}  // namespace lowkey::simd::avx2

@@ -25,8 +25,8 @@ class FewScores {
         if constexpr (kWidth < LatentOps::kFineWidth) add_run<kWidth>(*run, ahead);
       });
     }
-    if (has_sums_ || fresh_) settle();
-    has_sums_ ? finish<true>() : finish<false>();
+    if (fresh_) settle();
+    fresh_ ? finish<false, true>() : has_sums_ ? finish<true, true>() : finish<true, false>();
   }
 
  private:
@@ -47,12 +47,11 @@ class FewScores {
   void add_fine(const wide::WidthRun& run, wide::Ahead& ahead) {
     const wide::LatentQueries& lq = task_.queries;
     for (int g = run.begin; g < run.end; ++g) {
-      const uint8_t* codes = group(run, g);
+      const int c = kLatentGroup * g;
       for (int q = 0; q < kQueries; ++q) {
-        const int c = kLatentGroup * g;
         const LatentOps::Words whole = LatentOps::query_words(lq.hi[q] + c, lq.lo[q] + c);
         for (int t = 0; t < kTiles; ++t) {
-          const auto own = LatentOps::unpack<kWidth>(codes + t * keys_.stride);
+          const auto own = LatentOps::unpack<kWidth>(group(run, g) + t * keys_.stride);
           sums_[t][q] = LatentOps::dot_words(sums_[t][q], own, whole);
         }
       }
@@ -116,8 +115,8 @@ class FewScores {
     fresh_ = true;
   }
 
-  /// Scores from the sums, or from those of pairs.
-  template <bool kSettled>
+  /// Scores from both kinds of sums.
+  template <bool kPairs, bool kSums>
   void finish() {
     const wide::LatentQueries& lq = task_.queries;
     for (int q = 0; q < kQueries; ++q) {
@@ -127,10 +126,11 @@ class FewScores {
       const float* before = task_.start.row + q * task_.start.stride;
       for (int i = 0; i < 2 * kTiles; ++i) {
         const int at = i * LatentOps::kLanes;
-        const __m256i sum = kSettled ? sums_[i / 2][q].part[i % 2]
-                                     : LatentOps::joined(pairs_[i / 2][q].part[i % 2], 128);
-        const Float own =
-            LatentOps::mul_add(_mm256_cvtepi32_ps(_mm256_add_epi32(sum, start)), scale, offset);
+        __m256i sum = start;
+        if (kPairs)
+          sum = _mm256_add_epi32(sum, LatentOps::joined(pairs_[i / 2][q].part[i % 2], 128));
+        if (kSums) sum = _mm256_add_epi32(sum, sums_[i / 2][q].part[i % 2]);
+        const Float own = LatentOps::mul_add(_mm256_cvtepi32_ps(sum), scale, offset);
         const Float gain = Float::load_aligned(task_.gain + at);
         LatentOps::mul_add(own, gain, Float::load_aligned(before + at)).store_aligned(score + at);
       }

@@ -27,6 +27,7 @@ struct LatentOps : Isa, LatentCodes {
   static constexpr int kMixChains = 2;     // of products of one sum
   static constexpr int kProjectSums = 24;  // of a projection that fit the registers
   static constexpr int kMeanQueries = 3;   // that take the functions of a chunk together
+  static constexpr int kMeanVectors = 4;   // of a function that are taken together
   static constexpr bool kPairedFunctions = true;
   static constexpr int kDirectQueries = 4;
   static constexpr int kDirectTiles = 4;

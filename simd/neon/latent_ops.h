@@ -31,6 +31,7 @@ struct LatentOps : Isa {
   static constexpr int kMixChains = 1;       // of products of one sum
   static constexpr int kProjectSums = 24;    // of a projection that fit the registers
   static constexpr int kMeanQueries = 1;     // that take the functions of a chunk together
+  static constexpr int kMeanVectors = 4;     // of a function that are taken together
   static constexpr bool kPairedFunctions = false;
   static constexpr int kDirectQueries = 0;  // codes would not stay in the registers
 

@@ -12,7 +12,7 @@ constexpr float kOne = 32767;  // the largest of a rounded function, or share
 
 /// Vectors of half a chunk that are summed together.
 template <class Ops>
-constexpr int kHeldVectors = kHalfChunk / Ops::kLanes < 4 ? kHalfChunk / Ops::kLanes : 4;
+constexpr int kHeldVectors = Ops::kMeanVectors;
 
 /// Scores of a vector of tokens `at` behind the middle of the chunk, and of those before it.
 template <class Ops>

@@ -8,10 +8,6 @@
 namespace lowkey::simd::avx512 {
 namespace {
 
-// Bytes that a panel is asked for before its use. More than a core can have under way: where it
-// has a path to memory of its own, 4 KB keep it waiting (docs/history.md).
-constexpr int64_t kAhead = 24 * 1024;
-
 struct CodeVectors {
   __m512i v[8];  // as in panel.h, one byte per code
 };

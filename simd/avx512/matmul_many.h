@@ -8,6 +8,7 @@
 
 #include "simd/avx512/integer_dot.h"
 #include "simd/kernel_set.h"
+#include "simd/wide/read_ahead-inl.h"
 
 namespace lowkey::simd::avx512 {
 namespace {
@@ -89,7 +90,7 @@ void multiply_block(const BlockWeights<Source, kLo, kPanels>& weights, const Tok
 template <class Source, bool kLo, int kPanels>
 void multiply_tile(const std::byte* block, int64_t panel_stride, const TileRange& r,
                    SumRows<const float> first, SumRows<float> y, TokenTile& tile) {
-  const int64_t ahead = kPanels == 1 ? kAhead : kPanels * panel_stride;
+  const int64_t ahead = kPanels == 1 ? wide::kAhead : kPanels * panel_stride;
   const SumRows<float> near{&tile.sums[0][0][0], 2 * kPanelRows};
   for (int64_t b = 0; b < r.n_blocks; ++b, block += Source::kBytes) {
     for (int p = 0; p < kPanels; ++p) Source::prefetch(block + p * panel_stride + ahead);

@@ -5,6 +5,7 @@
 
 #include "simd/avx512/integer_dot.h"
 #include "simd/kernel_set.h"
+#include "simd/wide/read_ahead-inl.h"
 
 namespace lowkey::simd::avx512 {
 namespace {
@@ -48,26 +49,11 @@ void prepare(const Activations& a, int64_t first, int64_t n, int offset, OneSums
   }
 }
 
-/// What is read kAhead bytes from now: the same panels, then what comes next.
-class ReadAhead {
- public:
-  ReadAhead(const std::byte* end, const std::byte* next)
-      : end_(std::uintptr_t(end)), beyond_(next ? std::uintptr_t(next) + kAhead - end_ : kAhead) {}
-
-  const std::byte* from(const std::byte* now) const {
-    const auto at = std::uintptr_t(now);
-    return reinterpret_cast<const std::byte*>(at + (at + kAhead < end_ ? kAhead : beyond_));
-  }
-
- private:
-  std::uintptr_t end_, beyond_;
-};
-
 /// One token, and what goes with it.
 struct OneToken {
   const Activations& a;
   const OneSums& sums;
-  ReadAhead ahead;
+  wide::ReadAhead ahead;
 };
 
 /// Blocks [blocks.begin, blocks.end) of one panel.

@@ -45,9 +45,7 @@ template <class Ops, int kQueries, int kTiles, bool kFine>
   Ahead ahead = asked;  // whose fields stay in registers
   constexpr Groups kGroups = kFine ? Groups::kFine : Groups::kRest;
   const LatentQueries& lq = task.queries;
-  typename Ops::Upper hi[kQueries][kTiles];
-  typename Ops::Sums sums[kQueries][kTiles];
-  auto& lo = in_place<Ops>(sums);
+  typename Ops::Sums hi[kQueries][kTiles], lo[kQueries][kTiles];
   start_tiles<Ops, kGroups, kQueries, kTiles>(lq, 0, hi, lo);
   const int64_t stride = own.keys.stride;
   const auto* parts = reinterpret_cast<const uint8_t*>(own.keys.data) + tile * stride;
@@ -56,7 +54,8 @@ template <class Ops, int kQueries, int kTiles, bool kFine>
         run->width, [&]<int kWidth>() __attribute__((always_inline)) {
           if constexpr (kFine || kWidth < Ops::kFineWidth) {
             const uint8_t* group = parts + run->at;
-            const auto add = [&](int g) __attribute__((always_inline)) {
+            int g = run->begin;
+            do {
               typename Ops::Codes c[kTiles];
               unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
                 c[t] = Ops::template unpack<kWidth>(group + t * stride);
@@ -64,19 +63,11 @@ template <class Ops, int kQueries, int kTiles, bool kFine>
               add_codes<Ops, kQueries, kTiles, kFine>(lq, 0, g, c, hi, lo);
               ahead.step<kKeyLines>();
               group += latent_group_bytes(kWidth);
-            };
-            if constexpr (kFine) {
-              int g = run->begin;
-              do add(g);
-              while (++g < run->end);
-            } else {
-              add_rest<Ops, kQueries, kTiles>(lq, {run->begin, run->end}, hi, lo, add);
-            }
+            } while (++g < run->end);
           }
         });
   }
   asked = ahead;
-  if constexpr (kWordProducts<Ops>) settle_all<Ops, kQueries, kTiles>(hi, lo);
   finish_tiles<Ops, kGroups, kQueries, kTiles>(task, first, 0, tile, hi, lo);
 }
 
@@ -159,13 +150,15 @@ template <class Ops, int kQueries, int kWidth, bool kFine>
     g += kGroups;
     group += kGroups * latent_group_bytes(kWidth);
   };
-  if constexpr (!kFine && Ops::kMixGroups >= 3) {
+  if constexpr (Ops::kMixGroups < 2) {
+    while (g < run.end) mix.template operator()<1>();
+    return;
+  }
+  if constexpr (!kFine) {
     while (g + 3 <= run.end) mix.template operator()<3>();
   }
-  if constexpr (Ops::kMixGroups >= 2) {
-    while (g + 2 <= run.end) mix.template operator()<2>();
-  }
-  while (g < run.end) mix.template operator()<1>();
+  while (g + 2 <= run.end) mix.template operator()<2>();
+  if (g < run.end) mix.template operator()<1>();
 }
 
 template <class Ops, int kQueries>

@@ -44,6 +44,9 @@ constexpr int kPairRoom = [] {
   return 0;
 }();
 
+template <class Ops>
+constexpr bool kSettles = kPairRoom<Ops> != 0;
+
 struct LatentQueries {
   int n_queries = 0;
   int n_groups = 0;
@@ -143,7 +146,7 @@ void prepare_queries(const LatentPlan& plan, const QueryBlock& queries, LatentQu
   out.n_queries = queries.n_queries;
   out.n_groups = plan.n_groups();
   out.n_fine = count_fine_groups(plan, Ops::kFineWidth);
-  if (kPairRoom < Ops >> 0) plan_settling(plan, out.n_fine, kPairRoom<Ops>, out);
+  if (kSettles<Ops>) plan_settling(plan, out.n_fine, kPairRoom<Ops>, out);
   const QueryTable table(plan, out.n_fine, Ops::kKeyOffset, kHasTiles<Ops> ? 64 : 16);
   for (int i = 0; i < queries.n_queries; ++i) {
     const float* q = queries.q + int64_t{i} * queries.d_k;

@@ -72,7 +72,7 @@ template <class Ops, int kQueries, int kTiles, bool kFine, class Upper, class Su
 template <class Ops, class Sums>
 [[gnu::always_inline]] inline Sums& in_place(Sums& sums) {
   Sums* p = &sums;
-  if constexpr (kPairRoom < Ops >> 0) asm("" : "+r"(p) : : "memory");
+  if constexpr (kSettles<Ops>) asm("" : "+r"(p) : : "memory");
   return *p;
 }
 
@@ -141,24 +141,6 @@ template <class Ops, Groups kGroups, int kQueries, int kTiles, class Upper, clas
   });
 }
 
-/// Groups [groups.begin, groups.end) of the upper halves alone: add(g) for each, with sums settled
-/// where they have to be.
-template <class Ops, int kQueries, int kTiles, class Upper, class Sums, class Add>
-[[gnu::always_inline]] inline void add_rest(const LatentQueries& lq, Range groups, Upper& hi,
-                                            Sums& lo, const Add& add) {
-  int g = int(groups.begin);
-  const int end = int(groups.end);
-  while (g < end) {
-    int stop = end;
-    if constexpr (kPairRoom < Ops >> 0) {
-      if (lq.settle[g]) settle_all<Ops, kQueries, kTiles>(hi, lo);
-      stop = std::min<int>(end, lq.next_settle[g]);
-    }
-    do add(g);
-    while (++g < stop);
-  }
-}
-
 template <class Ops, int kQueries, int kTiles>
 void score_tiles(const ScoreTask& task, int first, int tile) {
   const LatentQueries& lq = task.queries;
@@ -168,14 +150,21 @@ void score_tiles(const ScoreTask& task, int first, int tile) {
   start_tiles<Ops, Groups::kAll, kQueries, kTiles>(lq, first, hi, lo);
   constexpr int64_t kStep = kChunkTiles * kGroupCodes;
   const uint8_t* codes = task.codes + tile * kGroupCodes;
-  for (int g = 0; g < lq.n_fine; ++g) {
-    add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes + g * kStep, hi, lo);
+  int g = 0;
+  for (; g < lq.n_fine; ++g, codes += kStep) {
+    add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes, hi, lo);
   }
-  add_rest<Ops, kQueries, kTiles>(
-      lq, {lq.n_fine, lq.n_groups}, hi, lo, [&](int g) __attribute__((always_inline)) {
-        add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes + g * kStep, hi, lo);
-      });
-  if constexpr (kWordProducts<Ops>) settle_all<Ops, kQueries, kTiles>(hi, lo);
+  while (g < lq.n_groups) {
+    int stop = lq.n_groups;
+    if constexpr (kSettles<Ops>) {
+      if (lq.settle[g]) settle_all<Ops, kQueries, kTiles>(hi, lo);
+      stop = lq.next_settle[g];
+    }
+    for (; g < stop; ++g, codes += kStep) {
+      add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes, hi, lo);
+    }
+  }
+  if constexpr (kSettles<Ops>) settle_all<Ops, kQueries, kTiles>(hi, lo);
   finish_tiles<Ops, Groups::kAll, kQueries, kTiles>(task, task.start, first, tile, hi, lo);
 }
 

@@ -49,7 +49,7 @@ class FewScores {
     for (int g = run.begin; g < run.end; ++g) {
       const int c = kLatentGroup * g;
       for (int q = 0; q < kQueries; ++q) {
-        const LatentOps::Words whole = LatentOps::query_words(lq.hi[q] + c, lq.lo[q] + c);
+        const Words whole = LatentOps::query_words(lq.hi[q] + c, lq.lo[q] + c);
         for (int t = 0; t < kTiles; ++t) {
           const auto own = LatentOps::unpack<kWidth>(group(run, g) + t * keys_.stride);
           sums_[t][q] = LatentOps::dot_words(sums_[t][q], own, whole);

@@ -1,10 +1,5 @@
 // What the shared bodies of the latent ops need of this set: 64 codes in two registers.
-// One instruction multiplies unsigned by signed bytes and adds pairs of products in 16 bits. Sums
-// of narrow codes stay there as long as they have room; wide codes are multiplied as words.
 #pragma once
-
-#include <array>
-#include <cstring>
 
 #include "simd/avx2/latent_products.h"
 #include "simd/latent_tile.h"
@@ -32,7 +27,6 @@ struct LatentOps : LatentProducts {
   static constexpr int kMeanVectors = 2;  // of a function that are taken together
   static constexpr bool kPairedFunctions = false;
   static constexpr int kDirectQueries = 4;
-  static constexpr int kDirectTiles = 1;
   static constexpr int kMixGroups = 1;  // of values that a few queries mix together, at most
 
   static Float mul_add(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }

@@ -3,9 +3,8 @@
 // multiplied as words.
 #pragma once
 
-#include <cstring>
-
 #include "simd/avx2/latent_codes.h"
+#include "simd/avx2/words.h"
 
 namespace lowkey::simd::avx2 {
 namespace {
@@ -16,30 +15,19 @@ struct LatentProducts : LatentCodes {
   struct Upper {
     __m256i part[2];
   };
-  /// 16-bit factors of four columns, or of 16 tokens: the even ones, and the odd ones.
-  struct Words {
-    __m256i even, odd;
-  };
 
   /// Loads and products are as the compiler has them.
   static Codes held(Codes x) { return x; }
   static __m256i held(__m256i x) { return x; }
   static Codes load_values(const uint8_t* p) { return load(p); }
-  static __m256i broadcast4(const int8_t* p) {
-    int32_t four;
-    std::memcpy(&four, p, 4);
-    return _mm256_set1_epi32(four);
-  }
+  static __m256i broadcast4(const int8_t* p) { return avx2::broadcast4(p); }
   static __m256i broadcast16(const void* p) { return _mm256_broadcastsi128_si256(load128(p)); }
   static Sums sums(int32_t x) { return {{_mm256_set1_epi32(x), _mm256_set1_epi32(x)}}; }
   static Upper upper() { return {{_mm256_setzero_si256(), _mm256_setzero_si256()}}; }
 
-  /// acc + products of unsigned and signed bytes. In a register: compilers would rather multiply
-  /// ahead, and keep products in memory until they are added.
+  /// acc + products of unsigned and signed bytes.
   static __m256i add_products(__m256i acc, __m256i u, __m256i s) {
-    __m256i sum = _mm256_add_epi16(acc, _mm256_maddubs_epi16(u, s));
-    asm("" : "+x"(sum));
-    return sum;
+    return avx2::held(_mm256_add_epi16(acc, _mm256_maddubs_epi16(u, s)));
   }
   static Upper dot_k(const Upper& acc, const Codes& c, __m256i q) {
     return {{add_products(acc.part[0], c.part[0], q), add_products(acc.part[1], c.part[1], q)}};
@@ -58,20 +46,15 @@ struct LatentProducts : LatentCodes {
 
   /// 128 hi + lo of four columns.
   static Words query_words(const int8_t* hi, const int8_t* lo) {
-    const __m256i h = broadcast4(hi), l = broadcast4(lo);
-    const auto even = [](__m256i x) { return _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8); };
-    const auto odd = [](__m256i x) { return _mm256_srai_epi16(x, 8); };
-    return {_mm256_add_epi16(_mm256_slli_epi16(even(h), 7), even(l)),
-            _mm256_add_epi16(_mm256_slli_epi16(odd(h), 7), odd(l))};
+    return joined_words(broadcast4(hi), broadcast4(lo));
   }
   /// Of 16 tokens, as halves() leaves them.
   static Words weight_words(const int16_t* p) { return {broadcast16(p), broadcast16(p + 8)}; }
   static Sums dot_words(const Sums& acc, const Codes& c, const Words& w) {
     const auto part = [&](int i) {
-      const __m256i even = _mm256_and_si256(c.part[i], _mm256_set1_epi16(255));
-      const __m256i odd = _mm256_srli_epi16(c.part[i], 8);
-      return _mm256_add_epi32(acc.part[i], _mm256_add_epi32(_mm256_madd_epi16(even, w.even),
-                                                            _mm256_madd_epi16(odd, w.odd)));
+      const Words own = words_of(c.part[i]);
+      return _mm256_add_epi32(acc.part[i], _mm256_add_epi32(_mm256_madd_epi16(own.even, w.even),
+                                                            _mm256_madd_epi16(own.odd, w.odd)));
     };
     return {{part(0), part(1)}};
   }

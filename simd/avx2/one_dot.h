@@ -47,9 +47,9 @@ template <PanelType kType, int kBegin>
     const __m256i even = broadcast4(in.words + 2 * kVector);
     const __m256i odd = broadcast4(in.words + 16 + 2 * kVector);
     for (int p = 0; p < kParts; ++p) {
-      const __m256i code = code_vector<kType, kVector>(codes, p);
-      sums[p] = held(_mm256_add_epi32(sums[p], _mm256_madd_epi16(even_words(code), even)));
-      sums[p] = held(_mm256_add_epi32(sums[p], _mm256_madd_epi16(odd_words(code), odd)));
+      const Words code = words_of(code_vector<kType, kVector>(codes, p));
+      sums[p] = held(_mm256_add_epi32(sums[p], _mm256_madd_epi16(code.even, even)));
+      sums[p] = held(_mm256_add_epi32(sums[p], _mm256_madd_epi16(code.odd, odd)));
     }
   });
 }

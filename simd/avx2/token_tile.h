@@ -76,8 +76,8 @@ struct BlockWeights {
     wide::unrolled<8>([&](auto v) __attribute__((always_inline)) {
       for (int p = 0; p < kParts; ++p) {
         const __m256i code = code_vector<Source::kType, v>(block + Source::kHead, p);
-        codes[v][p] = Form::kBytes ? code : even_words(code);
-        if constexpr (!Form::kBytes) codes[8 + v][p] = odd_words(code);
+        codes[v][p] = Form::kBytes ? code : words_of(code).even;
+        if constexpr (!Form::kBytes) codes[8 + v][p] = words_of(code).odd;
       }
     });
     for (int p = 0; p < kParts; ++p) {

@@ -49,16 +49,12 @@ void matmul_many(const PanelMatrix& w, Range panels, const Activations& a, const
   const int64_t n_blocks = w.n_cols / kBlockCols;
   const wide::ReadAhead ahead(w.data + panels.end * (n_blocks * Source::kBytes), w.next);
   TokenTile tile;
-  for (int64_t t = 0; t < a.n_tokens; t += kTileTokens) {
-    const int64_t n_tokens = std::min(kTileTokens, a.n_tokens - t), most = kTileSize / n_tokens;
-    for (int64_t b = 0; b < n_blocks; b += most) {
-      const TileRange r{t, n_tokens, b, std::min(most, n_blocks - b)};
-      fill_tile<Source, kLo>(a, r, w.format.offset, &tile);
-      for (int64_t p = panels.begin; p < panels.end; ++p) {
-        multiply_tile<Source, kLo>(w, p, r, out, tile, ahead);
-      }
+  wide::for_each_tile(a, [&](const TileRange& r) {
+    fill_tile<Source, kLo>(a, r, w.format.offset, &tile);
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
+      multiply_tile<Source, kLo>(w, p, r, out, tile, ahead);
     }
-  }
+  });
 }
 
 }  // namespace

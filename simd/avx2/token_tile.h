@@ -6,13 +6,13 @@
 
 #include "simd/avx2/integer_dot.h"
 #include "simd/kernel_set.h"
+#include "simd/wide/token_tiles-inl.h"
 
 namespace lowkey::simd::avx2 {
 namespace {
 
-constexpr int64_t kTileTokens = 32;  // weights pass 32 times less often than in decode
-// Blocks times tokens: 128 KiB of activations, which stream from the second-level cache.
-constexpr int64_t kTileSize = 2048;
+using wide::kTileSize, wide::kTileTokens, wide::TileRange;
+
 constexpr int kTogether = 4;  // tokens whose sums, two registers each, leave room for factors
 
 /// Block b of token t is number b * n_tokens + t.
@@ -31,14 +31,6 @@ struct TileForm {
   static constexpr bool kBytes = !kLo && fits_block(Source::kType);
   static constexpr int kSteps = kBytes ? 8 : 16;  // of products; each takes 4 bytes of a token
   static constexpr int64_t kStride = 4 * kSteps;  // bytes of a block of one token
-};
-
-/// Which part of the activations a tile holds.
-struct TileRange {
-  int64_t token;
-  int64_t n_tokens;
-  int64_t block;
-  int64_t n_blocks;
 };
 
 template <class Source, bool kLo>

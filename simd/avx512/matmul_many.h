@@ -9,14 +9,13 @@
 #include "simd/avx512/integer_dot.h"
 #include "simd/kernel_set.h"
 #include "simd/wide/read_ahead-inl.h"
+#include "simd/wide/token_tiles-inl.h"
 
 namespace lowkey::simd::avx512 {
 namespace {
 
-constexpr int64_t kTileTokens = 32;  // weights pass 32 times less often than in decode
-// Blocks times tokens: 128 KiB of activations, which stream from the second-level cache, so that
-// the sums of 2,048 columns stay near the core; they are gathered from all over y.
-constexpr int64_t kTileSize = 2048;
+using wide::kTileSize, wide::kTileTokens, wide::TileRange;
+
 // Up to so many tokens memory sets the speed: panels pass one after another (see matmul_one).
 constexpr int64_t kFewTokens = 4;
 
@@ -32,14 +31,6 @@ struct TokenTile {
 /// Bytes of one block of one token.
 template <bool kLo>
 constexpr int64_t kBlockBytes = kLo ? 2 * kBlockCols : kBlockCols;
-
-/// Which part of the activations a tile holds.
-struct TileRange {
-  int64_t token;
-  int64_t n_tokens;
-  int64_t block;
-  int64_t n_blocks;
-};
 
 template <class Source, bool kLo>
 void fill_tile(const Activations& a, const TileRange& r, int offset, TokenTile* tile) {
@@ -126,20 +117,15 @@ void matmul_tile(const PanelMatrix& w, int64_t panel, const TileRange& r, const 
 
 template <class Source, bool kLo>
 void matmul_many(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
-  const int64_t n_blocks = w.n_cols / kBlockCols;
   TokenTile tile;
-  for (int64_t t = 0; t < a.n_tokens; t += kTileTokens) {
-    const int64_t n_tokens = std::min(kTileTokens, a.n_tokens - t), most = kTileSize / n_tokens;
-    for (int64_t b = 0; b < n_blocks; b += most) {
-      const TileRange r{t, n_tokens, b, std::min(most, n_blocks - b)};
-      fill_tile<Source, kLo>(a, r, w.format.offset, &tile);
-      int64_t p = panels.begin;
-      for (; n_tokens > kFewTokens && p + 2 <= panels.end; p += 2) {
-        matmul_tile<Source, kLo, 2>(w, p, r, out, tile);
-      }
-      for (; p < panels.end; ++p) matmul_tile<Source, kLo, 1>(w, p, r, out, tile);
+  wide::for_each_tile(a, [&](const TileRange& r) {
+    fill_tile<Source, kLo>(a, r, w.format.offset, &tile);
+    int64_t p = panels.begin;
+    for (; r.n_tokens > kFewTokens && p + 2 <= panels.end; p += 2) {
+      matmul_tile<Source, kLo, 2>(w, p, r, out, tile);
     }
-  }
+    for (; p < panels.end; ++p) matmul_tile<Source, kLo, 1>(w, p, r, out, tile);
+  });
 }
 
 }  // namespace

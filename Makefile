@@ -35,7 +35,7 @@ fuzz:             ## every fuzz target for a minute
 	@cmake --preset fuzz && cmake --build --preset fuzz -j $(JOBS) && cmake/run_fuzz.sh build-fuzz 60
 
 check:            ## format, lint, tests, and tests again under ASan and UBSan
-	@cmake/deps.sh build && cmake/deps.sh check
+	@cmake/deps.sh check
 	@$(MAKE) --no-print-directory test
 	@clang-format --dry-run --Werror $(SOURCES)
 	@cmake/tidy.sh build $(JOBS) $(filter-out tests/fuzz/%,$(filter %.cpp,$(SOURCES)))

@@ -26,16 +26,25 @@ template <class T>
   return p;
 }
 
-/// 16-bit sums as 32-bit ones, times `unit`.
-inline __m256i widened(__m256i sums, int16_t unit) {
-  return _mm256_madd_epi16(sums, _mm256_set1_epi16(unit));
-}
-
 /// One block of activations as words: [16] of even columns, then [16] of odd ones, as codes come.
 inline void to_words(const int8_t* hi, const int8_t* lo, int16_t* out) {
   const Words q = joined_words(load256(hi), lo ? load256(lo) : _mm256_setzero_si256());
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), q.even);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), q.odd);
+}
+
+/// What depends on the sums of activations alone.
+struct InputSums {
+  int32_t start[2];  // -offset * sum of q, of each scale group of the weights
+  float weight;      // scale * sum of q, for the minima
+};
+
+/// Of block i of all blocks of `a`.
+template <class Source>
+InputSums input_sums(const Activations& a, int64_t i, int offset) {
+  const int32_t low = a.sum[2 * i], high = a.sum[2 * i + 1];
+  return {{-offset * (Source::kScales == 2 ? low : low + high), -offset * high},
+          a.scale[i] * float(low + high)};
 }
 
 /// sum + the dot products of a block, scaled by the weights' scales and the activations'.

@@ -127,8 +127,7 @@ class FewScores {
       for (int i = 0; i < 2 * kTiles; ++i) {
         const int at = i * LatentOps::kLanes;
         __m256i sum = start;
-        if (kPairs)
-          sum = _mm256_add_epi32(sum, LatentOps::joined(pairs_[i / 2][q].part[i % 2], 128));
+        if (kPairs) sum = _mm256_add_epi32(sum, widened(pairs_[i / 2][q].part[i % 2], 128));
         if (kSums) sum = _mm256_add_epi32(sum, sums_[i / 2][q].part[i % 2]);
         const Float own = LatentOps::mul_add(_mm256_cvtepi32_ps(sum), scale, offset);
         const Float gain = Float::load_aligned(task_.gain + at);

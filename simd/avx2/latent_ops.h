@@ -1,6 +1,7 @@
 // What the shared bodies of the latent ops need of this set: 64 codes in two registers.
 #pragma once
 
+#include "simd/avx2/lanes.h"
 #include "simd/avx2/latent_products.h"
 #include "simd/latent_tile.h"
 #include "simd/wide/exp2-inl.h"
@@ -29,7 +30,6 @@ struct LatentOps : LatentProducts {
   static constexpr int kDirectQueries = 4;
   static constexpr int kMixGroups = 1;  // of values that a few queries mix together, at most
 
-  static Float mul_add(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
   /// 2^x within 7.5e-5 of it; below the range of normal floats the least of these.
   static Float exp2(Float x) {
     // Adding this leaves the nearest integer in the lowest bits.
@@ -45,11 +45,7 @@ struct LatentOps : LatentProducts {
   static Float reversed(Float x) {
     return _mm256_permutevar8x32_ps(x, _mm256_set_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
-  static float max_of(Float x) {
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
-  }
+  static float max_of(Float x) { return wide::Lanes<Arch>::max(x); }
   static float sum_of(Float x) { return xsimd::hadd(x); }
 
   /// Gains of the tokens of kTiles parts, whose codes begin each part; returns the largest code.

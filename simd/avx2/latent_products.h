@@ -33,13 +33,9 @@ struct LatentProducts : LatentCodes {
     return {{add_products(acc.part[0], c.part[0], q), add_products(acc.part[1], c.part[1], q)}};
   }
   static Upper dot_v(const Upper& acc, const Codes& c, __m256i p) { return dot_k(acc, c, p); }
-  /// Pairs added up, times `unit`.
-  static __m256i joined(__m256i pairs, int16_t unit) {
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(unit));
-  }
   static void settle(Upper& hi, Sums& sums) {
     for (int i = 0; i < 2; ++i) {
-      sums.part[i] = _mm256_add_epi32(sums.part[i], joined(hi.part[i], 128));
+      sums.part[i] = _mm256_add_epi32(sums.part[i], widened(hi.part[i], 128));
     }
     hi = upper();
   }
@@ -60,7 +56,7 @@ struct LatentProducts : LatentCodes {
   }
 
   static Float to_float(const Upper& hi, int part) {
-    return _mm256_cvtepi32_ps(joined(hi.part[part], 1));
+    return _mm256_cvtepi32_ps(widened(hi.part[part], 1));
   }
   static Float to_float(const Sums& sum, int part) { return _mm256_cvtepi32_ps(sum.part[part]); }
 };

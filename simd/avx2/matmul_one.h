@@ -15,18 +15,14 @@ constexpr int64_t kOneBlocks = 256;  // blocks whose activations are prepared at
 /// What depends on activations alone.
 struct OneScratch {
   alignas(32) int16_t words[kOneBlocks * kBlockCols];
-  int32_t start[kOneBlocks][2];  // -offset * sum of q, of each scale group of the weights
-  float weight[kOneBlocks];      // scale * sum of q, for the minima
+  InputSums sums[kOneBlocks];
 };
 
 template <class Source, bool kLo>
 void prepare(const Activations& a, int64_t first, int64_t n, int offset, OneScratch* out) {
   for (int64_t i = 0; i < n; ++i) {
     const int64_t b = first + i, c = b * kBlockCols;
-    const int32_t low = a.sum[2 * b], high = a.sum[2 * b + 1];
-    out->start[i][0] = -offset * (Source::kScales == 2 ? low : low + high);
-    out->start[i][1] = -offset * high;
-    out->weight[i] = a.scale[b] * float(low + high);
+    out->sums[i] = input_sums<Source>(a, b, offset);
     if constexpr (!fits_bytes(Source::kType)) {
       to_words(a.hi + c, kLo ? a.lo + c : nullptr, out->words + i * kBlockCols);
     }
@@ -56,7 +52,7 @@ void multiply_one(const PanelMatrix& w, int64_t panel, Range blocks, const OneTo
     const int64_t c = b * kBlockCols, i = b - blocks.begin;
     add_block<Source, kLo>(block,
                            {a.hi + c, a.lo + (kLo ? c : 0), token.scratch.words + i * kBlockCols,
-                            a.scale[b], token.scratch.weight[i], token.scratch.start[i]},
+                            a.scale[b], token.scratch.sums[i]},
                            sums);
   }
   _mm256_store_ps(y, sums[0]);

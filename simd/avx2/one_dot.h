@@ -10,8 +10,8 @@ namespace {
 struct OneInput {
   const int8_t *hi, *lo;
   const int16_t* words;
-  float scale, weight;
-  const int32_t* start;
+  float scale;
+  const InputSums& sums;
 };
 
 /// sums[part] += four vectors of codes from kBegin on, or all eight, times q, as bytes.
@@ -62,7 +62,7 @@ template <class Source, bool kLo, int kGroup>
   constexpr bool kBoth = Source::kScales == 1;
   const std::byte* codes = block + Source::kHead;
   const __m256i start =
-      Source::kHasMinimum ? _mm256_setzero_si256() : _mm256_set1_epi32(in.start[kGroup]);
+      Source::kHasMinimum ? _mm256_setzero_si256() : _mm256_set1_epi32(in.sums.start[kGroup]);
   __m256i dots[kParts] = {start, start};
   if constexpr (kBoth && fits_block(kType)) {
     dot_bytes<kType, kLo, 0, true>(codes, in, dots);
@@ -83,7 +83,7 @@ template <class Source, bool kLo>
 [[gnu::always_inline]] inline void add_block(const std::byte* block, const OneInput& in,
                                              __m256 (&sums)[kParts]) {
   for (int p = 0; p < kParts && Source::kHasMinimum; ++p) {
-    sums[p] = _mm256_fmadd_ps(_mm256_set1_ps(in.weight), Source::minimum(block, p), sums[p]);
+    sums[p] = _mm256_fmadd_ps(_mm256_set1_ps(in.sums.weight), Source::minimum(block, p), sums[p]);
   }
   add_group<Source, kLo, 0>(block, in, sums);
   if constexpr (Source::kScales == 2) add_group<Source, kLo, 1>(block, in, sums);

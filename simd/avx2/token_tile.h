@@ -20,8 +20,7 @@ struct TokenTile {
   alignas(64) int8_t q[kTileSize * 2 * kBlockCols];
   alignas(64) float sums[kTileTokens][kPanelRows];
   float scale[kTileSize];
-  float weight[kTileSize];
-  int32_t start[kTileSize][2];
+  InputSums input[kTileSize];
 };
 
 /// How a tile and the codes that meet it are held: as words, or, for activations of 8 bits and
@@ -46,11 +45,8 @@ void fill_tile(const Activations& a, const TileRange& r, int offset, TokenTile* 
       } else {
         to_words(a.hi + c, kLo ? a.lo + c : nullptr, reinterpret_cast<int16_t*>(q));
       }
-      const int32_t low = a.sum[2 * at], high = a.sum[2 * at + 1];
       tile->scale[i] = a.scale[at];
-      tile->weight[i] = a.scale[at] * float(low + high);
-      tile->start[i][0] = -offset * (Source::kScales == 2 ? low : low + high);
-      tile->start[i][1] = -offset * high;
+      tile->input[i] = input_sums<Source>(a, at, offset);
     }
   }
 }
@@ -100,14 +96,14 @@ struct BlockWeights {
     }
     const auto* own_scale = hidden(scale[kGroup]);  // in no register while there are sums
     wide::unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
-      const __m256i start = _mm256_set1_epi32(tile.start[i + t][kGroup]);
+      const __m256i start = _mm256_set1_epi32(tile.input[i + t].start[kGroup]);
       for (int p = 0; p < kParts; ++p) {
         __m256i dots = Form::kBytes ? widened(sums[t][p], 128) : sums[t][p];
         if constexpr (!Source::kHasMinimum) dots = _mm256_add_epi32(dots, start);
         float* own = y + t * kPanelRows + p * kPartRows;
         __m256 before = _mm256_load_ps(own);
         if constexpr (Source::kHasMinimum) {
-          before = _mm256_fmadd_ps(_mm256_set1_ps(tile.weight[i + t]), minimum[p], before);
+          before = _mm256_fmadd_ps(_mm256_set1_ps(tile.input[i + t].weight), minimum[p], before);
         }
         _mm256_store_ps(own, add_scaled(dots, own_scale[p], tile.scale[i + t], before));
       }

@@ -22,6 +22,11 @@ inline __m256i broadcast4(const void* p) {
   return _mm256_set1_epi32(four);
 }
 
+/// 16-bit sums, neighbours of which belong together, as 32-bit ones, times `unit`.
+inline __m256i widened(__m256i sums, int16_t unit) {
+  return _mm256_madd_epi16(sums, _mm256_set1_epi16(unit));
+}
+
 /// 16-bit factors: those of even bytes, and those of odd ones.
 struct Words {
   __m256i even, odd;

@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include "simd/avx2/words.h"
+#include "simd/wide/exp2-inl.h"
 #include "simd/wide/lanes.h"
 
 namespace lowkey::simd::wide {
@@ -11,6 +13,8 @@ namespace {
 template <>
 struct Lanes<xsimd::fma3<xsimd::avx2>> {
   using V = Vec<xsimd::fma3<xsimd::avx2>>;
+  using Float = V;
+  using Pairs = __m256i;
   static constexpr int kAccumulators = 12;
 
   static V f16(const uint16_t* p) { return _mm256_cvtph_ps(load16(p)); }
@@ -28,6 +32,37 @@ struct Lanes<xsimd::fma3<xsimd::avx2>> {
   static void store_f16(uint16_t* p, V v) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  static Pairs pair_of(V low, V high) {
+    const __m256i upper = _mm256_slli_epi32(_mm256_cvtps_epi32(high), 16);
+    return _mm256_blend_epi16(_mm256_cvtps_epi32(low), upper, 0xaa);
+  }
+  static Pairs pairs(int32_t x) { return _mm256_set1_epi32(x); }
+  static Pairs load_pairs(const int32_t* p) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static void store_pairs(int32_t* p, Pairs x) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), x);
+  }
+  static Pairs dot_pairs(Pairs acc, Pairs a, Pairs b) {
+    return avx2::held(_mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
+  }
+  static V to_float(Pairs sums) { return _mm256_cvtepi32_ps(sums); }
+  /// 2^x within 2.6e-6 of it; 0 below the range of normal floats.
+  static V exp2(V x) {
+    const __m256 least = _mm256_set1_ps(-126.0f), whole = _mm256_floor_ps(x);
+    const __m256 power = exp2_fraction_fine<Lanes>(V(_mm256_sub_ps(x, whole)));
+    const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(whole), 23);
+    const __m256 scaled =
+        _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(power), exponent));
+    return _mm256_and_ps(scaled, _mm256_cmp_ps(x, least, _CMP_NLT_UQ));
+  }
+  /// Rounded to 16 bits.
+  static void store_i16(int16_t* p, V v) {
+    const __m256i whole = _mm256_cvtps_epi32(v);
+    const __m128i upper = _mm256_extracti128_si256(whole, 1);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm_packs_epi32(_mm256_castsi256_si128(whole), upper));
   }
   static float sum(V v) {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

@@ -10,10 +10,11 @@
 namespace lowkey::simd::avx2 {
 namespace {
 
-/// sums [n][16] += a block of weights times its n tokens of the tile, from number i on.
+/// sums [n][16] += a block of weights times its n tokens of the tile, from number i on. No caller's
+/// constants live in registers here: all are needed.
 template <class Source, bool kLo>
-void multiply_block(const BlockWeights<Source, kLo>& weights, const TokenTile& tile, Range inputs,
-                    float* sums) {
+[[gnu::noinline]] void multiply_block(const BlockWeights<Source, kLo>& weights,
+                                      const TokenTile& tile, Range inputs, float* sums) {
   int64_t i = inputs.begin;
   for (; i + kTogether <= inputs.end; i += kTogether, sums += kTogether * kPanelRows) {
     weights.template add_to<kTogether>(tile, i, sums);

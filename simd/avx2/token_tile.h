@@ -13,7 +13,7 @@ namespace {
 
 using wide::kTileSize, wide::kTileTokens, wide::TileRange;
 
-constexpr int kTogether = 4;  // tokens whose sums, two registers each, leave room for factors
+constexpr int kTogether = 6;  // tokens whose sums, two registers each, leave room for factors
 
 /// Block b of token t is number b * n_tokens + t.
 struct TokenTile {
@@ -95,18 +95,24 @@ struct BlockWeights {
       }
     }
     const auto* own_scale = hidden(scale[kGroup]);  // in no register while there are sums
+    const __m256 factor[kParts] = {own_scale[0], own_scale[1]};
     wide::unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
-      const __m256i start = _mm256_set1_epi32(tile.input[i + t].start[kGroup]);
+      const InputSums& input = tile.input[i + t];
+      const __m256 weight = _mm256_set1_ps(input.weight);
+      const float a_scale = tile.scale[i + t];
+      float* own = y + t * kPanelRows;
+      __m256 after[kParts];  // stored last: as far as compilers know, a store changes `tile`
       for (int p = 0; p < kParts; ++p) {
         __m256i dots = Form::kBytes ? widened(sums[t][p], 128) : sums[t][p];
-        if constexpr (!Source::kHasMinimum) dots = _mm256_add_epi32(dots, start);
-        float* own = y + t * kPanelRows + p * kPartRows;
-        __m256 before = _mm256_load_ps(own);
+        after[p] = _mm256_load_ps(own + p * kPartRows);
         if constexpr (Source::kHasMinimum) {
-          before = _mm256_fmadd_ps(_mm256_set1_ps(tile.input[i + t].weight), minimum[p], before);
+          after[p] = _mm256_fmadd_ps(weight, minimum[p], after[p]);
+        } else {
+          dots = _mm256_add_epi32(dots, _mm256_set1_epi32(input.start[kGroup]));
         }
-        _mm256_store_ps(own, add_scaled(dots, own_scale[p], tile.scale[i + t], before));
+        after[p] = add_scaled(dots, factor[p], a_scale, after[p]);
       }
+      for (int p = 0; p < kParts; ++p) _mm256_store_ps(own + p * kPartRows, after[p]);
     });
   }
 

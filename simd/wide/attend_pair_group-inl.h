@@ -22,34 +22,40 @@ struct PairWeights {
   alignas(64) float keep[kW];     // of what was summed before
 };
 
-/// Scores of kQueries queries from `first` on and the first kTiles tiles.
-template <class Arch, int kQueries, int kTiles>
-inline void score_pairs(const PairScratch<Arch>& s, int first, int d,
+/// Vectors per query whose sums the registers hold.
+template <class Arch, int kQueries>
+constexpr int kPairVectors = clamp_to(Lanes<Arch>::kAccumulators / kQueries, 1, 4);
+
+/// Scores of kQueries queries from `first` on and kVectors vectors of tokens from `begin` on.
+template <class Arch, int kQueries, int kVectors>
+inline void score_pairs(const PairScratch<Arch>& s, int first, int begin, int d,
                         PairWeights<Arch, kQueries>& w) {
   using V = Vec<Arch>;
   constexpr int kW = kLanes<Arch>;
   using L = Lanes<Arch>;
   const int16_t* q = s.q + first * d;
-  typename L::Pairs sum[kQueries][kTiles];
-  unrolled<kQueries * kTiles>([&](auto i) __attribute__((always_inline)) {
-    sum[i / kTiles][i % kTiles] = L::pairs(0);
+  const int32_t* k = s.k + begin * (d / 2) * kW;
+  typename L::Pairs sum[kQueries][kVectors];
+  unrolled<kQueries * kVectors>([&](auto i) __attribute__((always_inline)) {
+    sum[i / kVectors][i % kVectors] = L::pairs(0);
   });
   for (int p = 0; p < d / 2; ++p) {
-    typename L::Pairs key[kTiles];
-    unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-      key[t] = L::load_pairs(s.k + (t * d / 2 + p) * kW);
+    typename L::Pairs key[kVectors];
+    unrolled<kVectors>([&](auto t) __attribute__((always_inline)) {
+      key[t] = L::load_pairs(k + (t * d / 2 + p) * kW);
     });
     unrolled<kQueries>([&](auto i) __attribute__((always_inline)) {
       const auto own = broadcast_pair<Arch>(q + i * d + 2 * p);
-      unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
+      unrolled<kVectors>([&](auto t) __attribute__((always_inline)) {
         sum[i][t] = L::dot_pairs(sum[i][t], key[t], own);
       });
     });
   }
   unrolled<kQueries>([&](auto i) __attribute__((always_inline)) {
-    unrolled<kTiles>([&](auto t) __attribute__((always_inline)) {
-      const V unit = V(s.q_unit[first + i]) * V::load_aligned(s.k_unit + t * kW);
-      (L::to_float(sum[i][t]) * unit).store_aligned(w.score[i] + t * kW);
+    unrolled<kVectors>([&](auto t) __attribute__((always_inline)) {
+      const int token = (begin + t) * kW;
+      const V unit = V(s.q_unit[first + i]) * V::load_aligned(s.k_unit + token);
+      (L::to_float(sum[i][t]) * unit).store_aligned(w.score[i] + token);
     });
   });
 }
@@ -159,12 +165,18 @@ inline void attend_pairs(const PairScratch<Arch>& s, const Range& chunk, const Q
   if (seen.begin >= seen.end) return;
   PairWeights<Arch, kQueries> w;
   const int n_tiles = ceil_div(seen.end, kTileTokens);
-  with_count(n_tiles,
-             [&]<int kTiles>() { score_pairs<Arch, kQueries, kTiles>(s, first, queries.d_k, w); });
+  constexpr int kVectors = kPairVectors<Arch, kQueries>, kPerTile = PairScratch<Arch>::kPerTile;
+  for (int v = 0; v < n_tiles * kPerTile; v += kVectors) {
+    const int n = clamp_to(n_tiles * kPerTile - v, 1, kVectors);
+    with_count(n, [&]<int kN>() {
+      if constexpr (kN <= kVectors) {
+        score_pairs<Arch, kQueries, kN>(s, first, v, queries.d_k, w);
+      }
+    });
+  }
   const AttendState own = state.from(first, queries.d_v);
   weigh_pairs<Arch>(n_tiles * kTileTokens, seen.of, own, w);
   const Range pairs{seen.begin / 2, ceil_div(seen.end, 2)};
-  constexpr int kVectors = 4;
   int col = 0;
   for (; col + kVectors * kLanes<Arch> <= queries.d_v; col += kVectors * kLanes<Arch>) {
     mix_pairs<Arch, kVectors>(s, w, pairs, queries.d_v, col, own.out);

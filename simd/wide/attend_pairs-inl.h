@@ -57,17 +57,17 @@ template <class Arch>
 struct PairScratch {
   using V = Vec<Arch>;
   using L = Lanes<Arch>;
-  static constexpr int kW = kLanes<Arch>;
-  static_assert(kW == kTileTokens, "a row of a tile of keys is a vector");
+  static constexpr int kW = kLanes<Arch>, kPerTile = kTileTokens / kW;
 
   alignas(64) int16_t q[kPairShorts];                   // [n_queries, d_k]
   float q_unit[kPairShorts / kW];                       // of each query
   alignas(64) float spread[kPairDims];                  // of the coordinates over the queries
-  alignas(64) int32_t k[kChunkTokens * kPairDims / 2];  // [tile][d_k / 2][16 tokens]
+  alignas(64) int32_t k[kChunkTokens * kPairDims / 2];  // [vector of tokens][d_k / 2][kW]
   alignas(64) int32_t v[kChunkTokens / 2 * kPairDims];  // [pair of tokens][d_v]
   alignas(64) float k_unit[kChunkTokens];
   alignas(64) float v_unit[kPairDims];
-  alignas(64) float floats[kTileTokens * kPairDims];  // of a tile of keys, or a strip of values
+  alignas(64) float floats[kTileTokens * kPairDims];  // of a vector of keys, or a strip of values
+  alignas(64) float tile_floats[kTileTokens * kPairDims];  // of a tile of keys
 
   void take_queries(const QueryBlock& queries) {
     const int d = queries.d_k, n = queries.n_queries;
@@ -95,19 +95,23 @@ struct PairScratch {
   template <KvType kType>
   void take_keys(const std::byte* part, int d, int tile) {
     using Codec = KvCodec<Arch, kType>;
-    if constexpr (Codec::kHasBlocks) convert_k<Codec>(part, d, floats);
-    V squares(0.0f);
-    for (int i = 0; i < d; ++i) {
-      V x = V(spread[i]);
-      if constexpr (Codec::kHasBlocks) {
-        x *= V::load_aligned(floats + i * kW);
-      } else {
-        x *= Codec::load(part + i * kW * Codec::kCodeBytes);
+    if constexpr (Codec::kHasBlocks) convert_k<Codec>(part, d, tile_floats);
+    for (int j = 0; j < kPerTile; ++j) {
+      V squares(0.0f);
+      for (int i = 0; i < d; ++i) {
+        const int at = i * kTileTokens + j * kW;
+        V x = V(spread[i]);
+        if constexpr (Codec::kHasBlocks) {
+          x *= V::load_aligned(tile_floats + at);
+        } else {
+          x *= Codec::load(part + at * Codec::kCodeBytes);
+        }
+        x.store_aligned(floats + i * kW);
+        squares = mul_add<Arch>(x, x, squares);
       }
-      x.store_aligned(floats + i * kW);
-      squares = mul_add<Arch>(x, x, squares);
+      const int vector = tile * kPerTile + j;
+      pair_rows(squares, d, k_unit + vector * kW, k + vector * d / 2 * kW, kW);
     }
-    pair_rows(squares, d, k_unit + tile * kW, k + tile * d / 2 * kW, kW);
   }
 
   /// Tokens outside `seen` become 0.

@@ -111,7 +111,7 @@ double AttendCase::score_size(int i) const {
 
 bool AttendCase::by_integers(const simd::KernelSet& set) const {
   const std::string_view name = set.name;
-  return (name == "avx512" || name == "amx") && shape_.n_queries > 8 &&
+  return (name == "avx2" || name == "avx512" || name == "amx") && shape_.n_queries > 8 &&
          shape_.type != simd::KvType::kF32 && shape_.d_k % 16 == 0 && shape_.d_v % 16 == 0 &&
          std::max(shape_.d_k, shape_.d_v) <= 256;
 }

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <xsimd/xsimd.hpp>
 
+#include "simd/avx2/words.h"
+
 namespace lowkey::simd::avx2 {
 namespace {
 
@@ -21,6 +23,15 @@ struct Isa {
   static Float divide(Float a, Float b) { return _mm256_div_ps(a, b); }
   /// a b + c in one rounding; xsimd's fma is two instructions for AVX-512.
   static Float mul_add(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+
+  /// Two floats, rounded to 16 bits, in the 32 bits of each lane; acc + the products of pairs.
+  static __m256i pair_of(__m256 low, __m256 high) {
+    const __m256i upper = _mm256_slli_epi32(_mm256_cvtps_epi32(high), 16);
+    return _mm256_blend_epi16(_mm256_cvtps_epi32(low), upper, 0xaa);
+  }
+  static __m256i dot_pairs(__m256i acc, __m256i a, __m256i b) {
+    return avx2::held(_mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
+  }
 
   /// The lowest byte of each.
   static void store_bytes(Int x, void* p) {

@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "simd/avx2/words.h"
+#include "simd/avx2/isa.h"
 #include "simd/wide/exp2-inl.h"
 #include "simd/wide/lanes.h"
 
@@ -33,10 +33,7 @@ struct Lanes<xsimd::fma3<xsimd::avx2>> {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
-  static Pairs pair_of(V low, V high) {
-    const __m256i upper = _mm256_slli_epi32(_mm256_cvtps_epi32(high), 16);
-    return _mm256_blend_epi16(_mm256_cvtps_epi32(low), upper, 0xaa);
-  }
+  static Pairs pair_of(V low, V high) { return avx2::Isa::pair_of(low, high); }
   static Pairs pairs(int32_t x) { return _mm256_set1_epi32(x); }
   static Pairs load_pairs(const int32_t* p) {
     return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
@@ -44,9 +41,7 @@ struct Lanes<xsimd::fma3<xsimd::avx2>> {
   static void store_pairs(int32_t* p, Pairs x) {
     _mm256_store_si256(reinterpret_cast<__m256i*>(p), x);
   }
-  static Pairs dot_pairs(Pairs acc, Pairs a, Pairs b) {
-    return avx2::held(_mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
-  }
+  static Pairs dot_pairs(Pairs acc, Pairs a, Pairs b) { return avx2::Isa::dot_pairs(acc, a, b); }
   static V to_float(Pairs sums) { return _mm256_cvtepi32_ps(sums); }
   /// 2^x within 2.6e-6 of it; 0 below the range of normal floats.
   static V exp2(V x) {

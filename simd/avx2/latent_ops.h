@@ -24,9 +24,8 @@ struct LatentOps : LatentProducts {
   static constexpr int kMixQueries = 4;   // that take the codes of values together
   static constexpr int kMixChains = 1;    // of products of one sum
   static constexpr int kProjectSums = 8;  // of a projection that fit the registers
-  static constexpr int kMeanQueries = 2;  // that take the functions of a chunk together
+  static constexpr int kMeanQueries = 3;  // that take the functions of a chunk together
   static constexpr int kMeanVectors = 2;  // of a function that are taken together
-  static constexpr bool kPairedFunctions = false;
   static constexpr int kDirectQueries = 4;
   static constexpr int kMixGroups = 1;  // of values that a few queries mix together, at most
 

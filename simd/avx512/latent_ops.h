@@ -28,7 +28,6 @@ struct LatentOps : Isa, LatentCodes {
   static constexpr int kProjectSums = 24;  // of a projection that fit the registers
   static constexpr int kMeanQueries = 3;   // that take the functions of a chunk together
   static constexpr int kMeanVectors = 4;   // of a function that are taken together
-  static constexpr bool kPairedFunctions = true;
   static constexpr int kDirectQueries = 4;
   static constexpr int kDirectTiles = 4;
   static constexpr int kMixGroups = 3;  // of values that a few queries mix together, at most
@@ -52,7 +51,6 @@ struct LatentOps : Isa, LatentCodes {
   static Sums sums(int32_t x) { return _mm512_set1_epi32(x); }
   static Upper upper() { return sums(0); }
   static Sums add_sums(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
-  static Sums subtract_sums(Sums a, Sums b) { return _mm512_sub_epi32(a, b); }
   /// acc[i] += four bytes of codes times four of q.
   static Sums dot_k(Sums acc, Codes codes, Codes q) { return _mm512_dpbusd_epi32(acc, codes, q); }
   static Sums dot_v(Sums acc, Codes codes, Codes p) { return _mm512_dpbusd_epi32(acc, codes, p); }

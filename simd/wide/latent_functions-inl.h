@@ -1,5 +1,5 @@
 // Sums of the functions of a chunk by the shares that queries take of them: in floats, or, where
-// the set has products of pairs of 16-bit integers (Ops::kPairedFunctions), of rounded ones.
+// the set has products of pairs of 16-bit integers (Ops::dot_pairs), of rounded ones.
 #pragma once
 
 #include "simd/wide/latent_shares-inl.h"
@@ -9,6 +9,12 @@ namespace {
 
 constexpr int kHalfChunk = kChunkTokens / 2;
 constexpr float kOne = 32767;  // the largest of a rounded function, or share
+
+/// Whether functions are rounded.
+template <class Ops>
+constexpr bool kPairsFunctions = requires {
+  &Ops::dot_pairs;
+};
 
 /// Vectors of half a chunk that are summed together.
 template <class Ops>
@@ -117,26 +123,30 @@ using PairedShares = LaneShares<int32_t, kMostPairs>;
 template <class Ops>
 void round_shares(const ActivePairs& active, const Shares& found, const float* scale,
                   PairedShares& out) {
-  static_assert(Ops::kLanes == kMeanLanes);
   using Float = typename Ops::Float;
-  const Float by = Float::load_aligned(scale), none(0.0f);
+  using Int = typename Ops::Int;
+  const int n_even = active.n_even(), n_odd = active.n_odd();
   std::copy_n(found.constant, kMeanLanes, out.constant);
-  for (int k = 0; k < active.n_odd(); k += 2) {
-    const auto *low = &found.of[k], *high = low + 1;
+  for (int lane = 0; lane < kMeanLanes; lane += Ops::kLanes) {
+    const Float by = Float::load_aligned(scale + lane), none(0.0f);
     const auto part = [&](const float* x, bool there) {
-      return there ? Float::load_aligned(x) * by : none;
+      return there ? Float::load_aligned(x + lane) * by : none;
     };
-    const int n_even = active.n_even(), n_odd = active.n_odd();
-    Ops::store(out.of[k / 2].even,
-               Ops::pair_of(part(low->even, k < n_even), part(high->even, k + 1 < n_even)));
-    Ops::store(out.of[k / 2].odd,
-               Ops::pair_of(part(low->odd, true), part(high->odd, k + 1 < n_odd)));
+    for (int k = 0; k < n_odd; k += 2) {
+      const auto *low = &found.of[k], *high = low + 1;
+      auto& pair = out.of[k / 2];
+      Int(Ops::pair_of(part(low->even, k < n_even), part(high->even, k + 1 < n_even)))
+          .store_aligned(pair.even + lane);
+      Int(Ops::pair_of(part(low->odd, true), part(high->odd, k + 1 < n_odd)))
+          .store_aligned(pair.odd + lane);
+    }
   }
 }
 
 /// The functions that are active, as integers up to kOne, two in every 32 bits.
 template <class Ops>
 struct PairedFunctions {
+  using Int = typename Ops::Int;
   int n_even, n_odd;  // pairs
   struct Pair {
     alignas(64) int32_t even[kHalfChunk];
@@ -149,8 +159,8 @@ struct PairedFunctions {
       using Float = typename Ops::Float;
       const Float one(kOne);
       for (int t = 0; t < kHalfChunk; t += Ops::kLanes) {
-        Ops::store(out + t, Ops::pair_of(Float::load_aligned(low + t) * one,
-                                         Float::load_aligned(high + t) * one));
+        Int(Ops::pair_of(Float::load_aligned(low + t) * one, Float::load_aligned(high + t) * one))
+            .store_aligned(out + t);
       }
     };
     const auto row = [&](int i) { return p.functions + i * kHalfChunk; };
@@ -174,45 +184,45 @@ struct PairedFunctions {
            float* score) const {
     using Float = typename Ops::Float;
     constexpr int kHeld = kHeldVectors<Ops>;
-    static_assert(kHeld * Ops::kLanes == kHalfChunk);
     using Own = SharesOf<PairedShares, kLane>;
     const float* constants = own.first(own.shares->constant);
     const int32_t* even_shares = own.first(own.shares->of[0].even);
     const int32_t* odd_shares = own.first(own.shares->of[0].odd);
-    typename Ops::Sums evens[kQueries][kHeld], odds[kQueries][kHeld];
-    unrolled<kQueries * kHeld>([&](auto i) __attribute__((always_inline)) {
-      evens[i / kHeld][i % kHeld] = odds[i / kHeld][i % kHeld] = Ops::sums(0);
-    });
-    for (int i = 0; i < n_even; ++i) {
-      add<Own::kQuery>(even_shares + i * Own::kFunction, of[i].even, evens);
-    }
-    for (int i = 0; i < n_odd; ++i) {
-      add<Own::kQuery>(odd_shares + i * Own::kFunction, of[i].odd, odds);
-    }
-    unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      const Float constant(scales.constant[q] + constants[q * Own::kQuery]);
-      const Float unit(scales.unit[q]);
-      unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
-        const auto value = [&](const typename Ops::Sums& x) {
-          return Ops::mul_add(Ops::to_float(x, 0), unit, constant);
-        };
-        store_halves<Ops>(value(Ops::add_sums(evens[q][v], odds[q][v])),
-                          value(Ops::subtract_sums(evens[q][v], odds[q][v])), v * Ops::kLanes,
-                          score + q * kChunkTokens);
+    for (int first = 0; first < kHalfChunk; first += kHeld * Ops::kLanes) {
+      Int evens[kQueries][kHeld], odds[kQueries][kHeld];
+      unrolled<kQueries * kHeld>([&](auto i) __attribute__((always_inline)) {
+        evens[i / kHeld][i % kHeld] = odds[i / kHeld][i % kHeld] = Int(0);
       });
-    });
+      for (int i = 0; i < n_even; ++i) {
+        add<Own::kQuery>(even_shares + i * Own::kFunction, of[i].even + first, evens);
+      }
+      for (int i = 0; i < n_odd; ++i) {
+        add<Own::kQuery>(odd_shares + i * Own::kFunction, of[i].odd + first, odds);
+      }
+      unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+        const Float constant(scales.constant[q] + constants[q * Own::kQuery]);
+        const Float unit(scales.unit[q]);
+        const auto value = [&](const Int& x) __attribute__((always_inline)) {
+          return Ops::mul_add(xsimd::to_float(x), unit, constant);
+        };
+        unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
+          store_halves<Ops>(value(evens[q][v] + odds[q][v]), value(evens[q][v] - odds[q][v]),
+                            first + v * Ops::kLanes, score + q * kChunkTokens);
+        });
+      });
+    }
   }
 
  private:
   template <int64_t kStride, int kQueries, int kHeld>
   [[gnu::always_inline]] static void add(const int32_t* share, const int32_t* function,
-                                         typename Ops::Sums (&sum)[kQueries][kHeld]) {
-    typename Ops::Codes value[kHeld];
+                                         Int (&sum)[kQueries][kHeld]) {
+    typename Int::register_type value[kHeld];
     unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
-      value[v] = Ops::held(Ops::load(function + v * Ops::kLanes));
+      value[v] = Ops::held(Int::load_aligned(function + v * Ops::kLanes));
     });
     unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      const auto own = Ops::sums(share[q * kStride]);
+      const Int own(share[q * kStride]);
       unrolled<kHeld>([&](auto v) __attribute__((always_inline)) {
         sum[q][v] = Ops::dot_pairs(sum[q][v], value[v], own);
       });

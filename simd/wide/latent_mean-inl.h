@@ -21,12 +21,12 @@ class MeanScores {
     n_queries_ = int(queries.size());
     end_ = end;
     base_ = end;
-    rounds_ = Ops::kPairedFunctions;
+    rounds_ = kPairsFunctions<Ops>;
     std::fill_n(scale_, kQueryBlock, 0.0f);
     for (int q = 0; q < n_queries_; ++q) turn_to_middle(q, int(queries.begin) + q);
     list_active();
     plain_.prepare(*mean.phases, active_);
-    if constexpr (Ops::kPairedFunctions) {
+    if constexpr (kPairsFunctions<Ops>) {
       if (rounds_) pairs_.prepare(*mean.phases, active_);
     }
     if (n_queries_ < kMeanBlock) return;
@@ -160,7 +160,7 @@ class MeanScores {
   template <LaneOf kLane>
   void find(const float* own, const PhaseLanes& lanes, const float* scale, int which) {
     find_shares<Ops, kLane>(*mean_->phases, active_, own, lanes, shares_[which]);
-    if constexpr (Ops::kPairedFunctions) {
+    if constexpr (kPairsFunctions<Ops>) {
       if (rounds_) round_shares<Ops>(active_, shares_[which], scale, rounded_[which]);
     }
   }
@@ -168,7 +168,7 @@ class MeanScores {
   /// Scores of some queries: of those whose shares are in `lane`, or of a group.
   template <LaneOf kLane>
   void fill_by(Range queries, int64_t lane, float* score) const {
-    if constexpr (Ops::kPairedFunctions) {
+    if constexpr (kPairsFunctions<Ops>) {
       if (rounds_) return sum_all<kLane>(pairs_, rounded_, queries, lane, score);
     }
     sum_all<kLane>(plain_, shares_, queries, lane, score);

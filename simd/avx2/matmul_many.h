@@ -10,19 +10,31 @@
 namespace lowkey::simd::avx2 {
 namespace {
 
-/// sums [n][16] += a block of weights times its n tokens of the tile, from number i on. No caller's
-/// constants live in registers here: all are needed.
+/// As many of the block's tokens as there are whole groups of kTokens; returns how many. No
+/// caller's constants live in registers here: all are needed.
+template <int kTokens, class Source, bool kLo>
+[[gnu::noinline]] int64_t multiply_groups(const BlockWeights<Source, kLo>& weights,
+                                          const TokenTile& tile, Range inputs, float* sums) {
+  const int64_t n = inputs.size() / kTokens * kTokens;
+  for (int64_t i = 0; i < n; i += kTokens) {
+    weights.template add_to<kTokens>(tile, inputs.begin + i, sums + i * kPanelRows);
+  }
+  return n;
+}
+
+/// sums [n][16] += a block of weights times its n tokens of the tile, numbers `inputs`.
 template <class Source, bool kLo>
-[[gnu::noinline]] void multiply_block(const BlockWeights<Source, kLo>& weights,
-                                      const TokenTile& tile, Range inputs, float* sums) {
-  int64_t i = inputs.begin;
-  for (; i + kTogether <= inputs.end; i += kTogether, sums += kTogether * kPanelRows) {
-    weights.template add_to<kTogether>(tile, i, sums);
-  }
-  for (; i + 2 <= inputs.end; i += 2, sums += 2 * kPanelRows) {
-    weights.template add_to<2>(tile, i, sums);
-  }
-  if (i < inputs.end) weights.template add_to<1>(tile, i, sums);
+void multiply_block(const BlockWeights<Source, kLo>& weights, const TokenTile& tile, Range inputs,
+                    float* sums) {
+  const auto some = [&]<int kTokens>() {
+    const int64_t n = multiply_groups<kTokens>(weights, tile, inputs, sums);
+    inputs.begin += n;
+    sums += n * kPanelRows;
+  };
+  some.template operator()<kTogether>();
+  if (inputs.size() >= 4) some.template operator()<4>();
+  if (inputs.size() >= 2) some.template operator()<2>();
+  if (inputs.size() > 0) some.template operator()<1>();
 }
 
 /// One panel times the tile, from y and back to y.

@@ -76,7 +76,7 @@ struct BlockWeights {
 
   /// y [kTokens][16] += this block times tokens i .. i + kTokens - 1 of the tile.
   template <int kTokens>
-  void add_to(const TokenTile& tile, int64_t i, float* y) const {
+  [[gnu::always_inline]] void add_to(const TokenTile& tile, int64_t i, float* y) const {
     add_group<kTokens, 0>(tile, i, y);
     if constexpr (Source::kScales == 2) add_group<kTokens, 1>(tile, i, y);
   }

@@ -43,7 +43,9 @@ struct ModelConfig {
   bool qk_norm = false;   // qwen3: RMSNorm of every q and k head before RoPE
   bool tied_output = false;
 
-  int group() const { return n_heads / n_kv_heads; }  // query heads per KV head
+  int group() const { return n_heads / n_kv_heads; }               // query heads per KV head
+  int64_t n_q() const { return int64_t{n_heads} * head_dim; }      // coordinates of all queries
+  int64_t n_kv() const { return int64_t{n_kv_heads} * head_dim; }  // of all keys, or all values
 };
 
 }  // namespace lowkey::models

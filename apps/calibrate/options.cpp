@@ -143,7 +143,7 @@ void add_calibrate_options(CLI::App& command, CalibrateCommand& o) {
 }
 
 Status complete_options(const models::ModelConfig& c, CalibrateCommand& o) {
-  const int64_t n_elements = int64_t{2} * c.n_layers * c.n_kv_heads * c.head_dim;
+  const int64_t n_elements = int64_t{2} * c.n_layers * c.n_kv();
   if (o.kv_bytes_per_token > 0) o.calibrate.bits = 8.0 * o.kv_bytes_per_token / double(n_elements);
   LK_RETURN_IF_ERROR(calib::find_policy(o.calibrate.policy));
   if (o.sweep && o.methods.empty() && o.bases.empty()) {

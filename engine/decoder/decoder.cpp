@@ -18,8 +18,8 @@ int64_t apart(int64_t n_cols) { return n_cols % 256 == 0 ? n_cols + 16 : n_cols;
 Result<BlockScratch> BlockScratch::allocate(const models::ModelConfig& c, int n_batch) {
   BlockScratch s;
   s.n_batch = n_batch;
-  const int64_t n = n_batch, n_q = int64_t{c.n_heads} * c.head_dim;
-  const int64_t n_qkv = n_q + int64_t{2} * c.n_kv_heads * c.head_dim;
+  const int64_t n = n_batch, n_q = c.n_q();
+  const int64_t n_qkv = n_q + 2 * c.n_kv();
   LK_ASSIGN(s.x, Buffer<float>::allocate(n * c.n_embd, "activations"));
   LK_ASSIGN(s.normed, Buffer<float>::allocate(n * c.n_embd, "activations"));
   LK_ASSIGN(s.qkv, Buffer<float>::allocate(n * n_qkv, "activations"));
@@ -56,8 +56,8 @@ Result<Decoder::Step> Decoder::begin(const Context& context, RopeTable& rope,
     end = std::max(end, first + n);
   }
   rope.reserve(end);
-  const int64_t n = int64_t(scratch.positions.size()), d = config_.head_dim;
-  const int64_t n_q = config_.n_heads * d, n_kv = config_.n_kv_heads * d, width = n_q + 2 * n_kv;
+  const int64_t n = int64_t(scratch.positions.size());
+  const int64_t n_q = config_.n_q(), n_kv = config_.n_kv(), width = n_q + 2 * n_kv;
   const int64_t n_ff = config_.n_ff;
   float* qkv = scratch.qkv.data();
   return Step{context,

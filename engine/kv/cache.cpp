@@ -132,7 +132,7 @@ Result<KvCache> KvCache::create(const models::ModelConfig& config, const CacheSp
     cache.block_ = TileStore::ring(exact, n_batch + kTileTokens);
   }
   if (cache.changes_codes()) {
-    const int64_t n = int64_t{2} * n_batch * config.n_kv_heads * config.head_dim;
+    const int64_t n = int64_t{2} * n_batch * config.n_kv();
     LK_ASSIGN(cache.coded_rows_, Buffer<float>::allocate(n, "rows to be coded"));
   }
   return cache;

@@ -13,12 +13,11 @@ namespace {
 /// Elements of one layer behind its attention. The last layer makes their products for rows alone
 /// whose outcome is wanted (Decoder::Entry::last_only).
 double elements_behind_attention(const models::ModelConfig& c) {
-  return double(c.n_embd) * (double(c.n_heads) * c.head_dim + 3.0 * c.n_ff);
+  return double(c.n_embd) * (double(c.n_q()) + 3.0 * c.n_ff);
 }
 
 double layer_elements(const models::ModelConfig& c) {
-  const double n_q = double(c.n_heads) * c.head_dim, n_kv = double(c.n_kv_heads) * c.head_dim;
-  return c.n_layers * (c.n_embd * (n_q + 2 * n_kv) + elements_behind_attention(c));
+  return c.n_layers * (c.n_embd * double(c.n_q() + 2 * c.n_kv()) + elements_behind_attention(c));
 }
 
 constexpr double kUsualWidth = 3.5;  // bits of a stored coordinate of a learnt basis
@@ -75,7 +74,7 @@ Seen seen_in_layers(int n_layers, const StepShape& step, int64_t n_exact) {
 /// Floats written once and read once: residual stream and its norm, twice a layer; q, k, v; the
 /// attended heads; gate, up and their product; and the two bytes of every matmul's input.
 double activation_bytes(const models::ModelConfig& c) {
-  const double n_q = double(c.n_heads) * c.head_dim, n_kv = double(c.n_kv_heads) * c.head_dim;
+  const double n_q = double(c.n_q()), n_kv = double(c.n_kv());
   const double floats = 4.0 * c.n_embd + 2 * n_q + 2 * n_kv + 3.0 * c.n_ff;
   const double inputs = 2.0 * c.n_embd + n_q + c.n_ff;
   return c.n_layers * 2 * (4 * floats + 2 * inputs);
@@ -111,7 +110,7 @@ WeightTraffic weight_traffic(const models::ModelConfig& config, double bits) {
 
 double n_parameters(const models::ModelConfig& c) {
   double vectors = 2.0 * c.n_embd;
-  if (c.qkv_bias) vectors += double(c.n_heads + 2 * c.n_kv_heads) * c.head_dim;
+  if (c.qkv_bias) vectors += double(c.n_q() + 2 * c.n_kv());
   if (c.qk_norm) vectors += 2.0 * c.head_dim;
   return layer_elements(c) + head_elements(c) * (c.tied_output ? 1 : 2) + c.n_layers * vectors +
          c.n_embd;

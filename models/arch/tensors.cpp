@@ -42,9 +42,9 @@ int64_t extent(Extent which, const ModelConfig& config) {
     case Extent::kEmbd:
       return config.n_embd;
     case Extent::kQuery:
-      return int64_t{config.n_heads} * config.head_dim;
+      return config.n_q();
     case Extent::kKeyValue:
-      return int64_t{config.n_kv_heads} * config.head_dim;
+      return config.n_kv();
     case Extent::kHead:
       return config.head_dim;
     case Extent::kFf:

@@ -52,8 +52,7 @@ inline bool bind_and_check(const std::vector<models::FoundTensor>& found,
   for (const models::LayerTensors& layer : model.layers) {
     touch(layer.q.bytes);
     touch(layer.down.bytes);
-    LK_CHECK(layer.q.n_rows == int64_t{model.config.n_heads} * model.config.head_dim,
-             "a bound tensor has its shape");
+    LK_CHECK(layer.q.n_rows == model.config.n_q(), "a bound tensor has its shape");
   }
   return true;
 }

@@ -182,7 +182,8 @@ class Player {
   }
 
   void feed_block(KvCache& cache, std::span<const uint32_t> ids, std::vector<float>* out) {
-    const int64_t n = int64_t(ids.size()), n_kv = setting_.n_kv(), n_q = n_kv * setting_.group;
+    const int64_t n = int64_t(ids.size()), n_kv = setting_.config.n_kv(),
+                  n_q = n_kv * setting_.group;
     std::vector<float> k(size_t(n * n_kv)), v(k), q(size_t(n * n_q));
     for (int64_t i = 0; i < n; ++i) {
       fill_row(ids[size_t(i)], RowKind::kKey, k.data() + i * n_kv, n_kv);

@@ -65,7 +65,7 @@ StoreSetting::StoreSetting(Words& words) {
   spec.outliers = kShares[means / 8 % 4];
   spec.n_sinks = words.next() % 7;
   spec.n_window = words.next() % 40;
-  const int64_t exact_bytes = 4 * n_kv();  // per token: keys and values as halves
+  const int64_t exact_bytes = 4 * config.n_kv();  // per token: keys and values as halves
   if (means & 32) spec.lazy_bytes = exact_bytes * int64_t(20 + random() % 600);
   if (means & 64) spec.adapt = {128, 0.5, 1 + int(random() % 4), (means & 128) != 0};
 }
@@ -134,7 +134,7 @@ std::vector<double> plain_read(const StoreSetting& setting, const engine::Contex
   for (int64_t p = 0; p <= last; ++p) {
     const bool kept = all_kept || p < cache.n_sinks() || p >= cache.recent_begin(last) ||
                       cache.outliers(0, 0, p, p + 1).slots.size() > 0;
-    std::vector<float> row(size_t(setting.n_kv()));
+    std::vector<float> row(size_t(setting.config.n_kv()));
     for (const RowKind kind : {RowKind::kKey, RowKind::kValue}) {
       const bool keys = kind == RowKind::kKey;
       const engine::LatentSideCode& side = (keys ? code.k : code.v)[0];
@@ -142,7 +142,7 @@ std::vector<double> plain_read(const StoreSetting& setting, const engine::Contex
       if (keys && code.phases) {
         context.kernels->rope(mean.data(), 1, d, table.row(p), rope.n_rot, rope.neighbours);
       }
-      fill_row(ids[size_t(p)], kind, row.data(), setting.n_kv());
+      fill_row(ids[size_t(p)], kind, row.data(), setting.config.n_kv());
       rows.emplace_back(row.begin(), row.begin() + d);
       if (kept) continue;
       const auto side_kind = keys ? simd::LatentSide::kK : simd::LatentSide::kV;
@@ -151,7 +151,7 @@ std::vector<double> plain_read(const StoreSetting& setting, const engine::Contex
       rows.back() = decoded(code, keys, 0, mean, {z.begin(), z.end()});
     }
   }
-  std::vector<float> q(size_t(setting.n_kv() * setting.group));
+  std::vector<float> q(size_t(setting.config.n_kv() * setting.group));
   fill_row(ids[size_t(last)], RowKind::kQuery, q.data(), int64_t(q.size()));
   std::vector<SeenToken> seen;
   for (size_t i = 0; i < rows.size(); i += 2) seen.push_back({rows[i].data(), rows[i + 1].data()});

@@ -35,7 +35,6 @@ struct StoreSetting {
   int group = 1;  // query heads per KV head
 
   explicit StoreSetting(Words& words);
-  int64_t n_kv() const { return int64_t{config.n_kv_heads} * config.head_dim; }
   engine::AttendShape shape() const { return {config.n_heads, config.n_kv_heads, config.head_dim}; }
 };
 

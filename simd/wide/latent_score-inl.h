@@ -150,21 +150,31 @@ void score_tiles(const ScoreTask& task, int first, int tile) {
   start_tiles<Ops, Groups::kAll, kQueries, kTiles>(lq, first, hi, lo);
   constexpr int64_t kStep = kChunkTiles * kGroupCodes;
   const uint8_t* codes = task.codes + tile * kGroupCodes;
-  int g = 0;
-  for (; g < lq.n_fine; ++g, codes += kStep) {
-    add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes, hi, lo);
-  }
-  while (g < lq.n_groups) {
-    int stop = lq.n_groups;
-    if constexpr (kSettles<Ops>) {
+  if constexpr (kSettles<Ops>) {
+    // Narrow codes first: while there are sums of pairs the registers are theirs.
+    for (int g = lq.n_fine; g < lq.n_groups;) {
       if (lq.settle[g]) settle_all<Ops, kQueries, kTiles>(hi, lo);
-      stop = lq.next_settle[g];
+      for (const int stop = lq.next_settle[g]; g < stop; ++g) {
+        add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes + g * kStep, hi, lo);
+      }
     }
-    for (; g < stop; ++g, codes += kStep) {
-      add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes, hi, lo);
+    typename Ops::Sums all[kQueries][kTiles];
+    unrolled<kQueries * kTiles>([&](auto i) __attribute__((always_inline)) {
+      all[i / kTiles][i % kTiles] = lo[i / kTiles][i % kTiles];
+    });
+    settle_all<Ops, kQueries, kTiles>(hi, all);
+    for (int g = 0; g < lq.n_fine; ++g) {
+      add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes + g * kStep, hi, all);
     }
+    return finish_tiles<Ops, Groups::kAll, kQueries, kTiles>(task, task.start, first, tile, hi,
+                                                             all);
   }
-  if constexpr (kSettles<Ops>) settle_all<Ops, kQueries, kTiles>(hi, lo);
+  for (int g = 0; g < lq.n_fine; ++g) {
+    add_group<Ops, kQueries, kTiles, true>(lq, first, g, codes + g * kStep, hi, lo);
+  }
+  for (int g = lq.n_fine; g < lq.n_groups; ++g) {
+    add_group<Ops, kQueries, kTiles, false>(lq, first, g, codes + g * kStep, hi, lo);
+  }
   finish_tiles<Ops, Groups::kAll, kQueries, kTiles>(task, task.start, first, tile, hi, lo);
 }
 

@@ -57,8 +57,9 @@ void multiply_tile(const PanelMatrix& w, int64_t panel, const TileRange& r, cons
   for (int64_t t = 0; t < r.n_tokens; ++t) std::copy_n(tile.sums[t], n, y + t * out.stride);
 }
 
-template <class Source, bool kLo>
-void matmul_many(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
+template <bool kLo, class Source>
+void matmul_many(Source, const PanelMatrix& w, Range panels, const Activations& a,
+                 const MatmulOut& out) {
   const int64_t n_blocks = w.n_cols / kBlockCols;
   const wide::ReadAhead ahead(w.data + panels.end * (n_blocks * Source::kBytes), w.next);
   TokenTile tile;

@@ -61,8 +61,9 @@ void multiply_one(const PanelMatrix& w, int64_t panel, Range blocks, const OneTo
 }
 
 /// All of `panels` times the one token of `a`.
-template <class Source, bool kLo>
-void matmul_one(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
+template <bool kLo, class Source>
+void matmul_one(Source, const PanelMatrix& w, Range panels, const Activations& a,
+                const MatmulOut& out) {
   const int64_t n_blocks = w.n_cols / kBlockCols;
   OneScratch scratch;
   const std::byte* end = w.data + panels.end * (n_blocks * Source::kBytes);

@@ -115,8 +115,9 @@ void matmul_tile(const PanelMatrix& w, int64_t panel, const TileRange& r, const 
   for (int64_t t = 0; t < r.n_tokens; ++t) std::copy_n(whole[t], n, y.data + t * y.stride);
 }
 
-template <class Source, bool kLo>
-void matmul_many(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
+template <bool kLo, class Source>
+void matmul_many(Source, const PanelMatrix& w, Range panels, const Activations& a,
+                 const MatmulOut& out) {
   TokenTile tile;
   wide::for_each_tile(a, [&](const TileRange& r) {
     fill_tile<Source, kLo>(a, r, w.format.offset, &tile);

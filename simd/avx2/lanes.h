@@ -14,7 +14,7 @@ template <>
 struct Lanes<xsimd::fma3<xsimd::avx2>> {
   using V = Vec<xsimd::fma3<xsimd::avx2>>;
   using Float = V;
-  using Pairs = __m256i;
+  using Pairs = xsimd::batch<int32_t, xsimd::fma3<xsimd::avx2>>;
   static constexpr int kAccumulators = 12;
 
   static V f16(const uint16_t* p) { return _mm256_cvtph_ps(load16(p)); }
@@ -34,15 +34,7 @@ struct Lanes<xsimd::fma3<xsimd::avx2>> {
                      _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
   static Pairs pair_of(V low, V high) { return avx2::Isa::pair_of(low, high); }
-  static Pairs pairs(int32_t x) { return _mm256_set1_epi32(x); }
-  static Pairs load_pairs(const int32_t* p) {
-    return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static void store_pairs(int32_t* p, Pairs x) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), x);
-  }
   static Pairs dot_pairs(Pairs acc, Pairs a, Pairs b) { return avx2::Isa::dot_pairs(acc, a, b); }
-  static V to_float(Pairs sums) { return _mm256_cvtepi32_ps(sums); }
   /// 2^x within 2.6e-6 of it; 0 below the range of normal floats.
   static V exp2(V x) {
     const __m256 least = _mm256_set1_ps(-126.0f), whole = _mm256_floor_ps(x);

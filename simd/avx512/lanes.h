@@ -14,7 +14,7 @@ template <>
 struct Lanes<xsimd::avx512f> {
   using V = Vec<xsimd::avx512f>;
   using Float = V;
-  using Pairs = __m512i;
+  using Pairs = xsimd::batch<int32_t, xsimd::avx512f>;
   static constexpr int kAccumulators = 24;
 
   static V f16(const uint16_t* p) {
@@ -38,15 +38,11 @@ struct Lanes<xsimd::avx512f> {
                         _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
   static Pairs pair_of(V low, V high) { return avx512::Isa::pair_of(low, high); }
-  static Pairs pairs(int32_t x) { return _mm512_set1_epi32(x); }
-  static Pairs load_pairs(const int32_t* p) { return _mm512_load_si512(p); }
-  static void store_pairs(int32_t* p, Pairs x) { _mm512_store_si512(p, x); }
   /// 2^x within 2.6e-6 of it; 0 far below the range of a float.
   static V exp2(V x) {
     const V f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
     return _mm512_scalef_ps(exp2_fraction_fine<Lanes>(f), x);
   }
-  static V to_float(Pairs sums) { return _mm512_cvtepi32_ps(sums); }
   static Pairs dot_pairs(Pairs acc, Pairs a, Pairs b) { return avx512::Isa::dot_pairs(acc, a, b); }
   /// Rounded to 16 bits.
   static void store_i16(int16_t* p, V v) {

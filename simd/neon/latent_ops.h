@@ -33,6 +33,7 @@ struct LatentOps : Isa {
   static constexpr int kMeanQueries = 1;     // that take the functions of a chunk together
   static constexpr int kMeanVectors = 4;     // of a function that are taken together
   static constexpr int kDirectQueries = 0;   // codes would not stay in the registers
+
   static Codes load(const uint8_t* p) {
     return {{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
   }

@@ -37,12 +37,12 @@ inline void score_pairs(const PairScratch<Arch>& s, int first, int begin, int d,
   const int32_t* k = s.k + begin * (d / 2) * kW;
   typename L::Pairs sum[kQueries][kVectors];
   unrolled<kQueries * kVectors>([&](auto i) __attribute__((always_inline)) {
-    sum[i / kVectors][i % kVectors] = L::pairs(0);
+    sum[i / kVectors][i % kVectors] = typename L::Pairs(0);
   });
   for (int p = 0; p < d / 2; ++p) {
     typename L::Pairs key[kVectors];
     unrolled<kVectors>([&](auto t) __attribute__((always_inline)) {
-      key[t] = L::load_pairs(k + (t * d / 2 + p) * kW);
+      key[t] = L::Pairs::load_aligned(k + (t * d / 2 + p) * kW);
     });
     unrolled<kQueries>([&](auto i) __attribute__((always_inline)) {
       const auto own = broadcast_pair<Arch>(q + i * d + 2 * p);
@@ -55,7 +55,7 @@ inline void score_pairs(const PairScratch<Arch>& s, int first, int begin, int d,
     unrolled<kVectors>([&](auto t) __attribute__((always_inline)) {
       const int token = (begin + t) * kW;
       const V unit = V(s.q_unit[first + i]) * V::load_aligned(s.k_unit + token);
-      (L::to_float(sum[i][t]) * unit).store_aligned(w.score[i] + token);
+      (xsimd::to_float(sum[i][t]) * unit).store_aligned(w.score[i] + token);
     });
   });
 }
@@ -133,12 +133,12 @@ inline void mix_pairs(const PairScratch<Arch>& s, const PairWeights<Arch, kQueri
   using L = Lanes<Arch>;
   typename L::Pairs sum[kQueries][kVectors];
   unrolled<kQueries * kVectors>([&](auto i) __attribute__((always_inline)) {
-    sum[i / kVectors][i % kVectors] = L::pairs(0);
+    sum[i / kVectors][i % kVectors] = typename L::Pairs(0);
   });
   for (int64_t p = pairs.begin; p < pairs.end; ++p) {
     typename L::Pairs value[kVectors];
     unrolled<kVectors>([&](auto j) __attribute__((always_inline)) {
-      value[j] = L::load_pairs(s.v + p * d + col + j * kW);
+      value[j] = L::Pairs::load_aligned(s.v + p * d + col + j * kW);
     });
     unrolled<kQueries>([&](auto i) __attribute__((always_inline)) {
       const auto weight = broadcast_pair<Arch>(w.weight[i] + 2 * p);
@@ -151,7 +151,7 @@ inline void mix_pairs(const PairScratch<Arch>& s, const PairWeights<Arch, kQueri
     unrolled<kVectors>([&](auto j) __attribute__((always_inline)) {
       float* to = out + int64_t{i} * d + col + j * kW;
       const V unit = V(w.unit[i]) * V::load_aligned(s.v_unit + col + j * kW);
-      mul_add<Arch>(L::to_float(sum[i][j]), unit, load<Arch>(to) * V(w.keep[i]))
+      mul_add<Arch>(xsimd::to_float(sum[i][j]), unit, load<Arch>(to) * V(w.keep[i]))
           .store_unaligned(to);
     });
   });

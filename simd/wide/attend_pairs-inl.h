@@ -49,7 +49,7 @@ template <class Arch>
 inline auto broadcast_pair(const int16_t* at) {
   int32_t pair;
   std::memcpy(&pair, at, sizeof pair);
-  return Lanes<Arch>::pairs(pair);
+  return typename Lanes<Arch>::Pairs(pair);
 }
 
 /// Queries of a block as integers, and a chunk of keys and values.
@@ -66,8 +66,8 @@ struct PairScratch {
   alignas(64) int32_t v[kChunkTokens / 2 * kPairDims];  // [pair of tokens][d_v]
   alignas(64) float k_unit[kChunkTokens];
   alignas(64) float v_unit[kPairDims];
-  alignas(64) float floats[kTileTokens * kPairDims];  // of a vector of keys, or a strip of values
-  alignas(64) float tile_floats[kTileTokens * kPairDims];  // of a tile of keys
+  // [d_k or tokens][16]: a tile of keys, or a strip of values, which fills the first kW of 16.
+  alignas(64) float floats[kTileTokens * kPairDims];
 
   void take_queries(const QueryBlock& queries) {
     const int d = queries.d_k, n = queries.n_queries;
@@ -95,22 +95,22 @@ struct PairScratch {
   template <KvType kType>
   void take_keys(const std::byte* part, int d, int tile) {
     using Codec = KvCodec<Arch, kType>;
-    if constexpr (Codec::kHasBlocks) convert_k<Codec>(part, d, tile_floats);
+    if constexpr (Codec::kHasBlocks) convert_k<Codec>(part, d, floats);
     for (int j = 0; j < kPerTile; ++j) {
       V squares(0.0f);
       for (int i = 0; i < d; ++i) {
         const int at = i * kTileTokens + j * kW;
         V x = V(spread[i]);
         if constexpr (Codec::kHasBlocks) {
-          x *= V::load_aligned(tile_floats + at);
+          x *= V::load_aligned(floats + at);
         } else {
           x *= Codec::load(part + at * Codec::kCodeBytes);
         }
-        x.store_aligned(floats + i * kW);
+        x.store_aligned(floats + at);
         squares = mul_add<Arch>(x, x, squares);
       }
       const int vector = tile * kPerTile + j;
-      pair_rows(squares, d, k_unit + vector * kW, k + vector * d / 2 * kW, kW);
+      pair_rows(floats + j * kW, squares, d, k_unit + vector * kW, k + vector * d / 2 * kW, kW);
     }
   }
 
@@ -126,22 +126,24 @@ struct PairScratch {
           KvCodec<Arch, kType>::template values<1>(chunk.v + t / kTileTokens * chunk.tile_stride, d,
                                                    t % kTileTokens, col, &x);
         }
-        x.store_aligned(floats + t * kW);
+        x.store_aligned(floats + t * kTileTokens);
         squares = mul_add<Arch>(x, x, squares);
       }
-      pair_rows(squares, n, v_unit + col, v + col, d);
+      pair_rows(floats, squares, n, v_unit + col, v + col, d);
     }
   }
 
-  /// The n rows in `floats` to pairs of neighbours, `stride` integers from one pair to the next;
-  /// each lane divided by its length, of which `squares` is the square, and that to `unit`.
-  void pair_rows(V squares, int n, float* unit, int32_t* to, int64_t stride) const {
+  /// n vectors, `rows` and 16 floats from one to the next, to pairs of neighbours, `stride`
+  /// integers from one pair to the next; each lane divided by its length, of which `squares` is the
+  /// square, and that to `unit`.
+  static void pair_rows(const float* rows, V squares, int n, float* unit, int32_t* to,
+                        int64_t stride) {
     const V length = xsimd::sqrt(squares), inverse = to_one<Arch>(length);
     (length * V(1 / kPairOne)).store_aligned(unit);
     for (int i = 0; i < n; i += 2, to += stride) {
-      const float* row = floats + i * kW;
-      L::store_pairs(
-          to, L::pair_of(V::load_aligned(row) * inverse, V::load_aligned(row + kW) * inverse));
+      const float* row = rows + i * kTileTokens;
+      const V low = V::load_aligned(row), high = V::load_aligned(row + kTileTokens);
+      L::pair_of(low * inverse, high * inverse).store_aligned(to);
     }
   }
 

@@ -22,9 +22,9 @@ constexpr int kLanes = int(Vec<Arch>::size);
 ///   void store_f16(uint16_t*, Vec)               rounds to nearest even
 ///   float sum(Vec), max(Vec)                     across lanes
 /// where products of pairs of 16-bit integers pay (simd/wide/attend_pairs-inl.h):
+///   Pairs, a batch of int32_t
 ///   Pairs pair_of(Vec low, Vec high)             rounded, low in the lower 16 bits of each lane
-///   Pairs pairs(int32_t), load_pairs(const int32_t*); void store_pairs(int32_t*, Pairs)
-///   Pairs dot_pairs(Pairs acc, Pairs a, Pairs b); Vec to_float(Pairs)
+///   Pairs dot_pairs(Pairs acc, Pairs a, Pairs b)
 ///   void store_i16(int16_t*, Vec); Vec exp2(Vec)
 /// and kAccumulators, how many of its registers may hold sums in an inner loop.
 template <class Arch>

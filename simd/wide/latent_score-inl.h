@@ -143,6 +143,7 @@ template <class Ops, Groups kGroups, int kQueries, int kTiles, class Upper, clas
 
 template <class Ops, int kQueries, int kTiles>
 void score_tiles(const ScoreTask& task, int first, int tile) {
+  static_assert(kSettles<Ops> || !kWordProducts<Ops>, "sums of pairs would be lost");
   const LatentQueries& lq = task.queries;
   typename Ops::Upper hi[kQueries][kTiles];
   typename Ops::Sums sums[kQueries][kTiles];

@@ -3,7 +3,6 @@
 #include <string>
 
 #include "base/cpu.h"
-#include "engine/gemm.h"
 #include "simd/select.h"
 
 namespace lowkey::engine {
@@ -17,16 +16,11 @@ Status check(const EngineOptions& options) {
     return make_error(ErrorCode::kInvalidArgument, "-t",
                       "expected 1 to 1024 threads, found " + std::to_string(options.n_threads));
   }
-  if (options.prefill == EngineOptions::Prefill::kBf16 && !multiplies_bf16()) {
-    return make_error(ErrorCode::kInvalidArgument, "--prefill",
-                      "this CPU has no bf16 products (AVX-512 or AMX); expected auto or integer");
-  }
   return {};
 }
 
-bool bf16_prefill(EngineOptions::Prefill prefill) {
-  // Without tiles, integer dot products on the packed weights are the faster way (docs).
-  if (prefill == EngineOptions::Prefill::kAuto) return cpu_features().amx_bf16;
+bool bf16_prefill(EngineOptions::Prefill prefill, const simd::KernelSet& kernels) {
+  if (prefill == EngineOptions::Prefill::kAuto) return kernels.fast_bf16;
   return prefill == EngineOptions::Prefill::kBf16;
 }
 
@@ -47,7 +41,7 @@ Result<std::unique_ptr<Engine>> Engine::load(const std::string& path,
   std::unique_ptr<Engine> engine(new Engine(std::move(model), std::move(weights)));
   engine->team_ = std::move(team);
   engine->context_ = {kernels, engine->team_.get(), options.precision,
-                      bf16_prefill(options.prefill)};
+                      bf16_prefill(options.prefill, *kernels)};
   if (options.screen) {
     LK_ASSIGN(engine->weights_.screen, Screen::make(engine->context_, engine->weights_.head()));
   }

@@ -19,10 +19,4 @@ struct GemmShape {
 
 void gemm_f32(const GemmShape& shape, const float* x, const float* w, float* y);
 
-/// Whether oneDNN can multiply bf16 on this CPU: on x86 it has no kernels below AVX-512.
-bool multiplies_bf16();
-/// bf16 factors, f32 sums: AMX tiles or AVX512-BF16 where the CPU has them. Only where
-/// multiplies_bf16().
-void gemm_bf16(const GemmShape& shape, const uint16_t* x, const uint16_t* w, float* y);
-
 }  // namespace lowkey::engine

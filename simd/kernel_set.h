@@ -24,6 +24,7 @@ struct MatmulOut {
 struct KernelSet {
   const char* name;
   bool (*supported)(const CpuFeatures&);
+  bool fast_bf16 = false;  // many tokens take less time by matmul_bf16 than by matmul_quantized
 
   // --- weights (panel.h) ---
   /// Fills a (scale, hi, lo if present, sum) from x [n_tokens, n_cols], rows `x_stride` apart.
@@ -37,8 +38,12 @@ struct KernelSet {
                        const MatmulOut& out);
   /// Panel back to rows: out [16, stride] of f32 (rows >= n_rows of the last panel are zero).
   void (*unpack_f32)(const PanelMatrix& w, int64_t panel, float* out, int64_t stride);
-  /// The same rounded to bf16.
-  void (*unpack_bf16)(const PanelMatrix& w, int64_t panel, uint16_t* out, int64_t stride);
+  /// out [n] = x, each rounded to bf16; a NaN stays one.
+  void (*round_bf16)(const float* x, int64_t n, uint16_t* out);
+  /// y[t, row] = sum_c w[row, c] x[t, c], w rounded to bf16 too, sums in f32. Quantised formats
+  /// only.
+  void (*matmul_bf16)(const PanelMatrix& w, Range panels, MatrixView<const uint16_t> x,
+                      const MatmulOut& out);
 
   // --- vectors ---
   /// out = x / sqrt(mean(x^2) + eps) * weight; out may be x.
@@ -90,7 +95,8 @@ struct KernelSet {
   F(matmul_quantized)     \
   F(matmul_float)         \
   F(unpack_f32)           \
-  F(unpack_bf16)          \
+  F(round_bf16)           \
+  F(matmul_bf16)          \
   F(rms_norm)             \
   F(rope)                 \
   F(swiglu)               \
@@ -112,7 +118,7 @@ struct KernelSet {
 #define LK_SET_OP(op) .op = op,
 
 #define LK_COUNT_OP(op) +1
-static_assert(sizeof(KernelSet) == sizeof(void*) * (2 LK_FOR_EACH_OP(LK_COUNT_OP)),
+static_assert(sizeof(KernelSet) == sizeof(void*) * (3 LK_FOR_EACH_OP(LK_COUNT_OP)),
               "an op of the table is missing in LK_FOR_EACH_OP");
 #undef LK_COUNT_OP
 

@@ -8,6 +8,7 @@ namespace lowkey::engine {
 namespace {
 
 constexpr int64_t kMostRows = int64_t{1} << 20;
+constexpr int64_t kPromptRows = 512;                  // of a block of a prompt
 constexpr int64_t kMatrixBytes = int64_t{256} << 10;  // per thread: well within a level-2 cache
 
 /// Norms, rotation and gate of one row of one layer.
@@ -52,9 +53,10 @@ class WeightProbe {
       LK_ASSIGN(Linear linear, Linear::pack(parts, store));
       probe.matrices_.push_back(std::move(linear));
     }
-    const int64_t n_rows = n_blocks * kManyRows;
+    const int64_t most_rows = context.bf16_prefill ? kPromptRows : kManyRows;
+    const int64_t n_rows = std::max(n_blocks * kManyRows, most_rows);
     LK_ASSIGN(probe.scratch_, ActivationScratch::allocate(n_rows, config.n_embd));
-    probe.x_ = random_rows(kManyRows * config.n_embd, 1);
+    probe.x_ = random_rows(most_rows * config.n_embd, 1);
     probe.y_.resize(size_t(n_rows * probe.n_rows_));
     return probe;
   }
@@ -123,6 +125,10 @@ Status measure_weight_rates(const Context& context, const models::ModelConfig& c
     // Many rows wait for products, not for memory.
     if (rows < kManyRows) rate.reach = efficiency(machine, far.bytes(), far.seconds(rows));
     machine.weights.push_back(rate);
+  }
+  if (context.bf16_prefill) {  // prompts have products of their own
+    const double products = double(kPromptRows) * near.elements();
+    machine.weights.push_back({double(kPromptRows), products / near.seconds(kPromptRows), 1.0});
   }
   if (const int64_t rows = near.rows_apart(); rows > 0) {
     const double products = double(kManyRows * context.team->size()) * near.elements();

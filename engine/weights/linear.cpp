@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/half.h"
 #include "engine/gemm.h"
 #include "engine/weights/gather_rows.h"
 
@@ -15,6 +14,9 @@ using simd::PanelMatrix;
 
 // From this many tokens on, unpacking a panel for a dense product costs less than it saves.
 constexpr int64_t kDenseTokens = 16;
+// From this many on, scaling and rounding the weights once for all of them costs less than scaling
+// sums of integers for each. Steps of a few sequences stay below and keep their 15 bits.
+constexpr int64_t kBf16Tokens = 64;
 // Rows unpacked at a time: 128 rows of 1,536 columns in f32 stay in a level-2 cache.
 constexpr int64_t kDensePanels = 8;
 // Rows gathered into a panel: half of what it holds, so that few rows too are shared out.
@@ -33,21 +35,21 @@ int64_t panel_grain(int64_t n_panels, int n_threads, int64_t n_tokens) {
   return many ? round_up(grain, 2) : grain;
 }
 
-template <class T, class Unpack, class Gemm>
-void dense(const Context& context, const PanelMatrix& w, MatrixView<const T> x,
-           const MatmulOut& out, Unpack unpack, Gemm gemm) {
+void dense(const Context& context, const PanelMatrix& w, MatrixView<const float> x,
+           const MatmulOut& out) {
   context.team->parallel_for(ceil_div(w.n_panels(), kDensePanels), 1, [&](Range piece, int) {
-    thread_local std::vector<T> rows;
+    thread_local std::vector<float> rows;
     rows.resize(size_t(kDensePanels * simd::kPanelRows * w.n_cols));
     for (int64_t i = piece.begin; i < piece.end; ++i) {
       const int64_t first = i * kDensePanels, last = std::min(first + kDensePanels, w.n_panels());
       for (int64_t p = first; p < last; ++p) {
-        unpack(w, p, rows.data() + (p - first) * simd::kPanelRows * w.n_cols, w.n_cols);
+        float* panel = rows.data() + (p - first) * simd::kPanelRows * w.n_cols;
+        context.kernels->unpack_f32(w, p, panel, w.n_cols);
       }
       const int64_t first_row = first * simd::kPanelRows;
       const int64_t n = std::min(last * simd::kPanelRows, w.n_rows) - first_row;
-      gemm(GemmShape{x.rows, n, w.n_cols, x.stride, w.n_cols, out.stride, out.accumulate}, x.data,
-           rows.data(), out.y + first_row);
+      gemm_f32({x.rows, n, w.n_cols, x.stride, w.n_cols, out.stride, out.accumulate}, x.data,
+               rows.data(), out.y + first_row);
     }
   });
 }
@@ -55,16 +57,24 @@ void dense(const Context& context, const PanelMatrix& w, MatrixView<const T> x,
 void to_bf16(const Context& context, MatrixView<const float> x, uint16_t* out) {
   context.team->parallel_for(x.rows, 8, [&](Range rows, int) {
     for (int64_t t = rows.begin; t < rows.end; ++t) {
-      for (int64_t c = 0; c < x.cols; ++c) out[t * x.cols + c] = f32_to_bf16(x.row(t)[c]);
+      context.kernels->round_bf16(x.row(t), x.cols, out + t * x.cols);
     }
   });
+}
+
+void multiply_bf16(const Context& context, const PackedMatrix& packed, MatrixView<const uint16_t> x,
+                   const MatmulOut& out) {
+  const PanelMatrix& w = packed.view;
+  context.team->parallel_for_owned(
+      packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.rows),
+      [&](Range panels, int) { context.kernels->matmul_bf16(w, panels, x, out); });
 }
 
 void apply_float(const Context& context, const PackedMatrix& packed, MatrixView<const float> x,
                  const MatmulOut& out) {
   const PanelMatrix& w = packed.view;
   if (x.rows >= kDenseTokens) {
-    return dense<float>(context, w, x, out, context.kernels->unpack_f32, gemm_f32);
+    return dense(context, w, x, out);
   }
   context.team->parallel_for_owned(
       packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.rows),
@@ -182,10 +192,9 @@ void Linear::apply(const Context& context, MatrixView<const float> x, const Acti
     first_row += w.n_rows;
     if (multiplies_floats(context, w)) {
       apply_float(context, part, x, part_out);
-    } else if (context.bf16_prefill && x.rows >= kDenseTokens) {
+    } else if (context.bf16_prefill && x.rows >= kBf16Tokens) {
       if (!std::exchange(rounded, true)) to_bf16(context, x, copies.bf16);
-      dense<uint16_t>(context, w, matrix<const uint16_t>(copies.bf16, x.rows, x.cols), part_out,
-                      context.kernels->unpack_bf16, gemm_bf16);
+      multiply_bf16(context, part, matrix<const uint16_t>(copies.bf16, x.rows, x.cols), part_out);
     } else {
       if (!std::exchange(quantized, true)) quantize(context, x, integers);
       const bool last = &part == &parts_.back();

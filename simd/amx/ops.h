@@ -9,11 +9,16 @@ namespace lowkey::simd::amx {
 void matmul_quantized(const PanelMatrix& w, Range panels, const Activations& a,
                       const MatmulOut& out);
 
+void matmul_bf16(const PanelMatrix& w, Range panels, MatrixView<const uint16_t> x,
+                 const MatmulOut& out);
+
 void latent_attend(const LatentRuns& tiles, const QueryBlock& queries, const AttendState& state);
 
 /// The same kernels on an emulated tile unit; they run wherever the AVX-512 set does. For tests.
 void matmul_quantized_emulated(const PanelMatrix& w, Range panels, const Activations& a,
                                const MatmulOut& out);
+void matmul_bf16_emulated(const PanelMatrix& w, Range panels, MatrixView<const uint16_t> x,
+                          const MatmulOut& out);
 void latent_attend_emulated(const LatentRuns& tiles, const QueryBlock& queries,
                             const AttendState& state);
 

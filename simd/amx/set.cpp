@@ -12,8 +12,12 @@ const KernelSet& kernel_set() {
   static const KernelSet set = [] {
     KernelSet tiles = avx512::kernel_set();
     tiles.name = "amx";
-    tiles.supported = [](const CpuFeatures& cpu) { return cpu.amx_int8 && cpu.avx512_vnni; };
+    tiles.supported = [](const CpuFeatures& cpu) {
+      return cpu.amx_int8 && cpu.amx_bf16 && cpu.avx512_vnni && cpu.avx512_bf16;
+    };
+    tiles.fast_bf16 = true;
     tiles.matmul_quantized = matmul_quantized;
+    tiles.matmul_bf16 = matmul_bf16;
     tiles.latent_attend = latent_attend;
     return tiles;
   }();

@@ -1,38 +1,34 @@
-// From a panel's format to its tile kernel; `Tiles` is the unit (tile_hw.h) or its emulation
-// (tile_emulated.h).
+// From a panel's format to its tile kernels; `Tiles` and `Unit` are the unit (tile_hw.h, bf16_hw.h)
+// or its emulation (tile_emulated.h, bf16_emulated.h).
 #pragma once
 
+#include "simd/amx/bf16_kernel.h"
 #include "simd/amx/tile_kernel.h"
 #include "simd/avx512/ops.h"
 
 namespace lowkey::simd::amx {
 namespace {
 
-template <class Tiles, PanelType kType, bool kLo>
-void run_type(const PanelMatrix& w, Range panels, const Activations& a, int64_t n_tokens,
-              const MatmulOut& out) {
+template <PanelType kType, class F>
+void with_blocks(const PanelFormat& format, F f) {
   using avx512::BlockSource;
-  if (w.format.scale_cols == 16) {
-    TileKernel<BlockSource<kType, false, 2>, kLo>::template run<Tiles>(w, panels, a, n_tokens, out);
-  } else if (w.format.has_minimum) {
-    TileKernel<BlockSource<kType, true, 1>, kLo>::template run<Tiles>(w, panels, a, n_tokens, out);
-  } else {
-    TileKernel<BlockSource<kType, false, 1>, kLo>::template run<Tiles>(w, panels, a, n_tokens, out);
-  }
+  if (format.scale_cols == 16) return f.template operator()<BlockSource<kType, false, 2>>();
+  if (format.has_minimum) return f.template operator()<BlockSource<kType, true, 1>>();
+  f.template operator()<BlockSource<kType, false, 1>>();
 }
 
-template <class Tiles, bool kLo>
-void run_tiles(const PanelMatrix& w, Range panels, const Activations& a, int64_t n_tokens,
-               const MatmulOut& out) {
-  switch (w.format.type) {
+/// Calls f.operator()<Source>() with what the blocks of a quantised format look like.
+template <class F>
+void with_source(const PanelFormat& format, F f) {
+  switch (format.type) {
     case PanelType::kU4:
-      return run_type<Tiles, PanelType::kU4, kLo>(w, panels, a, n_tokens, out);
+      return with_blocks<PanelType::kU4>(format, f);
     case PanelType::kU5:
-      return run_type<Tiles, PanelType::kU5, kLo>(w, panels, a, n_tokens, out);
+      return with_blocks<PanelType::kU5>(format, f);
     case PanelType::kU6:
-      return run_type<Tiles, PanelType::kU6, kLo>(w, panels, a, n_tokens, out);
+      return with_blocks<PanelType::kU6>(format, f);
     default:
-      return run_type<Tiles, PanelType::kU8, kLo>(w, panels, a, n_tokens, out);
+      return with_blocks<PanelType::kU8>(format, f);
   }
 }
 
@@ -41,13 +37,23 @@ template <class Tiles>
 void matmul_on_tiles(const PanelMatrix& w, Range panels, const Activations& a,
                      const MatmulOut& out) {
   const int64_t n = a.n_tokens / kTokens * kTokens;
-  if (n > 0 && a.lo) run_tiles<Tiles, true>(w, panels, a, n, out);
-  if (n > 0 && !a.lo) run_tiles<Tiles, false>(w, panels, a, n, out);
+  if (n > 0) {
+    with_source(w.format, [&]<class Source>() {
+      if (a.lo) return TileKernel<Source, true>::template run<Tiles>(w, panels, a, n, out);
+      TileKernel<Source, false>::template run<Tiles>(w, panels, a, n, out);
+    });
+  }
   if (n == a.n_tokens) return;
   const int64_t at = n * a.n_cols;
   const Activations rest{a.n_tokens - n,          a.n_cols,          a.hi + at,
                          a.lo ? a.lo + at : a.lo, a.scale + at / 32, a.sum + at / 16};
   avx512::matmul_quantized(w, panels, rest, {out.y + n * out.stride, out.stride, out.accumulate});
+}
+
+template <class Unit>
+void matmul_bf16_on_tiles(const PanelMatrix& w, Range panels, MatrixView<const uint16_t> x,
+                          const MatmulOut& out) {
+  with_source(w.format, [&]<class Source>() { Bf16Kernel<Unit, Source>(w, x, out).run(panels); });
 }
 
 }  // namespace

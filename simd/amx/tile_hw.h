@@ -1,34 +1,20 @@
 // The tile unit itself. Needs AMX-INT8 and the system's permission (base/cpu.h asks for it).
 #pragma once
 
-#include <immintrin.h>
-
-#include <cstdint>
+#include "simd/amx/tile_config.h"
 
 namespace lowkey::simd::amx {
 namespace {
-
-/// GCC's intrinsics do not say that they read memory: what was written there before must not be
-/// left out, nor written later.
-[[gnu::always_inline]] inline void written(const void* p) { asm volatile("" ::"r"(p) : "memory"); }
 
 /// Products of 16 rows of k signed bytes, in two halves, with k rows of 16 columns of codes (k =
 /// 16, 32 or 64). Holds this thread's tile configuration while it lives.
 class HardwareTiles {
  public:
   explicit HardwareTiles(int k) {
-    struct alignas(64) Config {
-      uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      uint16_t row_bytes[16] = {};
-      uint8_t rows[16] = {};
-    } config;
-    const auto set = [&](int tile, int rows, int row_bytes) {
-      config.rows[tile] = uint8_t(rows);
-      config.row_bytes[tile] = uint16_t(row_bytes);
-    };
-    set(0, k / 4, 64);                          // weights
-    for (int tile : {1, 2}) set(tile, 16, k);   // activations
-    for (int tile : {3, 4}) set(tile, 16, 64);  // sums
+    TileConfig config;
+    config.set(0, k / 4, 64);                          // weights
+    for (int tile : {1, 2}) config.set(tile, 16, k);   // activations
+    for (int tile : {3, 4}) config.set(tile, 16, 64);  // sums
     written(&config);
     _tile_loadconfig(&config);
   }

@@ -1,4 +1,5 @@
 // Stands here and not in amx/ so that no instruction of the tile unit can slip in.
+#include "simd/amx/bf16_emulated.h"
 #include "simd/amx/latent_tiles.h"
 #include "simd/amx/ops.h"
 #include "simd/amx/tile_dispatch.h"
@@ -9,6 +10,11 @@ namespace lowkey::simd::amx {
 void matmul_quantized_emulated(const PanelMatrix& w, Range panels, const Activations& a,
                                const MatmulOut& out) {
   matmul_on_tiles<EmulatedTiles>(w, panels, a, out);
+}
+
+void matmul_bf16_emulated(const PanelMatrix& w, Range panels, MatrixView<const uint16_t> x,
+                          const MatmulOut& out) {
+  matmul_bf16_on_tiles<EmulatedBf16Tiles>(w, panels, x, out);
 }
 
 void latent_attend_emulated(const LatentRuns& tiles, const QueryBlock& queries,

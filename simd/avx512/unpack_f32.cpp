@@ -5,7 +5,7 @@
 namespace lowkey::simd::avx512 {
 
 void unpack_f32(const PanelMatrix& w, int64_t panel, float* out, int64_t stride) {
-  wide::unpack<Isa>(w, panel, out, stride, [](float value) { return value; });
+  wide::unpack_f32<Isa>(w, panel, out, stride);
 }
 
 }  // namespace lowkey::simd::avx512

@@ -6,7 +6,7 @@ namespace lowkey::simd::neon {
 
 void matmul_float(const PanelMatrix& w, Range panels, MatrixView<const float> x,
                   const MatmulOut& out) {
-  wide::matmul_float<Isa>(w, panels, x, out);
+  wide::matmul_panels<Isa>(w, panels, x, out);
 }
 
 }  // namespace lowkey::simd::neon

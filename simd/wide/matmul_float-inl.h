@@ -1,25 +1,42 @@
-// Weights times float activations: 16 rows by a few tokens in registers, one column at a time.
+// Weights times activations of f32 or bf16: 16 rows by a few tokens in registers, one column at a
+// time. For bf16 the weights are rounded to it too.
 #pragma once
 
 #include <algorithm>
 
+#include "base/half.h"
 #include "simd/wide/expand-inl.h"
 #include "simd/wide/write_rows-inl.h"
 
 namespace lowkey::simd::wide {
 namespace {
 
+inline float as_float(float x) { return x; }
+inline float as_float(uint16_t x) { return bf16_to_f32(x); }
+
+/// n floats, a multiple of the lanes, to the nearest bf16 each, ties to even; no NaN among them.
+template <class Isa>
+void round_to_bf16(float* x, int64_t n) {
+  using Int = typename Isa::Int;
+  for (int64_t i = 0; i < n; i += Isa::kLanes) {
+    const Int bits = Int::load_aligned(reinterpret_cast<const int32_t*>(x + i));
+    const Int rounded = bits + Int(0x7fff) + ((bits >> 16) & Int(1));
+    (rounded & Int(-0x10000)).store_aligned(reinterpret_cast<int32_t*>(x + i));
+  }
+}
+
 /// A slab of one panel: weights w [n_cols][16] against x [.., n_cols], results to rows of `out`.
+template <class X>
 struct FloatSlab {
   const float* w;
-  MatrixView<const float> x;
+  MatrixView<const X> x;
   int64_t first_row;
   int64_t n_rows;
 };
 
 /// Tokens [t, t + kTokens). kChains columns are summed apart, to hide the latency of the FMA.
-template <class Isa, int kTokens, int kChains>
-void float_tile(const FloatSlab& slab, int64_t t, const MatmulOut& out) {
+template <class Isa, int kTokens, int kChains, class X>
+void float_tile(const FloatSlab<X>& slab, int64_t t, const MatmulOut& out) {
   using Float = typename Isa::Float;
   constexpr int kParts = kPanelRows / Isa::kLanes;
   Float acc[kTokens][kChains][kParts];
@@ -30,7 +47,8 @@ void float_tile(const FloatSlab& slab, int64_t t, const MatmulOut& out) {
     for (int part = 0; part < kParts; ++part) {
       const Float w = Float::load_unaligned(slab.w + c * kPanelRows + part * Isa::kLanes);
       for (int i = 0; i < kTokens; ++i) {
-        acc[i][chain][part] = Isa::mul_add(w, Float(slab.x.row(t + i)[c]), acc[i][chain][part]);
+        acc[i][chain][part] =
+            Isa::mul_add(w, Float(as_float(slab.x.row(t + i)[c])), acc[i][chain][part]);
       }
     }
   };
@@ -51,16 +69,19 @@ void float_tile(const FloatSlab& slab, int64_t t, const MatmulOut& out) {
   }
 }
 
-template <class Isa>
-void matmul_float(const PanelMatrix& w, Range panels, MatrixView<const float> x,
-                  const MatmulOut& out) {
+/// matmul_float and matmul_bf16 of simd/kernel_set.h.
+template <class Isa, class X>
+void matmul_panels(const PanelMatrix& w, Range panels, MatrixView<const X> x,
+                   const MatmulOut& out) {
+  constexpr bool kRounded = sizeof(X) == 2;
   constexpr int kTile = Isa::kLanes == kPanelRows ? 8 : 4;
   alignas(64) float scratch[kSlabCols * kPanelRows];
   for (int64_t p = panels.begin; p < panels.end; ++p) {
     for (int64_t begin = 0; begin < w.n_cols; begin += kSlabCols) {
       const Range cols{begin, std::min(begin + kSlabCols, w.n_cols)};
       const float* weights = expand<Isa>(w.format, w.panel(p), cols, scratch);
-      const FloatSlab slab{
+      if (kRounded) round_to_bf16<Isa>(scratch, cols.size() * kPanelRows);
+      const FloatSlab<X> slab{
           weights, {x.data + begin, x.rows, cols.size(), x.stride}, p * kPanelRows, w.n_rows};
       const MatmulOut target{out.y, out.stride, out.accumulate || begin > 0};
       int64_t t = 0;

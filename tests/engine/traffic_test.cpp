@@ -259,13 +259,15 @@ TEST(Rates, AreFoundForEveryKindOfCache) {
   Team team(2);
   const auto kernels = simd::select_kernel_set("");
   ASSERT_TRUE(kernels.ok());
-  const Context context{*kernels, &team, Precision::kDefault, false};
+  Context context{*kernels, &team, Precision::kDefault, true};
   models::ModelConfig config = shape();
   config.n_layers = 1;
   Machine m;
   m.n_threads = 2;
   ASSERT_TRUE(measure_weight_rates(context, config, DType::kQ4_0, m).ok());
-  ASSERT_FALSE(m.weights.empty());
+  EXPECT_EQ(m.weights.back().rows, 512.0) << "prompts have products of their own";
+  context.bf16_prefill = false;
+  ASSERT_TRUE(measure_weight_rates(context, config, DType::kQ4_0, m).ok());
   for (const WeightRate& rate : m.weights) EXPECT_GT(rate.products, 0.0);
   for (const CacheSpec& spec : {cache_spec("q8_0h", 4, 32), placeholder_latents(config, 2.5)}) {
     m.attend_products = m.attend_products_many = 0;

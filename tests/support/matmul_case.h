@@ -25,11 +25,15 @@ using MatmulQuantized = void (*)(const simd::PanelMatrix&, Range, const simd::Ac
                                  const simd::MatmulOut&);
 using MatmulFloat = void (*)(const simd::PanelMatrix&, Range, MatrixView<const float>,
                              const simd::MatmulOut&);
+using MatmulBf16 = void (*)(const simd::PanelMatrix&, Range, MatrixView<const uint16_t>,
+                            const simd::MatmulOut&);
 
 /// Results within (n + 8) eps sum |w| |x| of the truth, n the number of sums in f32; nothing
 /// written outside the range of rows.
 ::testing::AssertionResult check_matmul(MatmulQuantized matmul, const MatmulCase& test);
 ::testing::AssertionResult check_matmul(MatmulFloat matmul, const MatmulCase& test);
+/// The truth has weights rounded to bf16; where one lies between two of them, either will do.
+::testing::AssertionResult check_matmul(MatmulBf16 matmul, const MatmulCase& test);
 
 /// Cases that cover tails of rows, slabs of columns, tiles of tokens, ranges and accumulation.
 std::vector<MatmulCase> matmul_cases(const simd::PanelFormat& format);

@@ -196,17 +196,38 @@ void LatentSpace::ask_outputs(int layer, int head) const {
   ask_for(std::as_bytes(std::span(m.matrix, size_t(m.d_in * m.stride))));
 }
 
+namespace {
+
+/// The two coordinates of pairs that turn together, of all pairs.
+struct Pairs {
+  const float* a;
+  const float* b;
+};
+
+/// Weights w [2 n] of cosine and sine of n pairs, kStep apart, in the product of a query x with a
+/// turned mean. No restrict, no vectors.
+template <int kStep>
+void turn_weights(Pairs x, Pairs mean, float* __restrict w, int n) {
+  for (int i = 0; i < n; ++i) {
+    const float xa = x.a[kStep * i], xb = x.b[kStep * i];
+    const float ma = mean.a[kStep * i], mb = mean.b[kStep * i];
+    w[i] = xa * ma + xb * mb;
+    w[n + i] = xb * ma - xa * mb;
+  }
+}
+
+}  // namespace
+
 void LatentSpace::mean_weights(size_t side, MatrixView<float> q, MatrixView<float> weights) const {
   const int d = code_->head_dim, half = n_rot_ / 2;
-  const int step = neighbours_ ? 2 : 1, apart = neighbours_ ? 1 : half;
   const float* mean = code_->k[side].mean.data();
   for (int64_t row = 0; row < q.rows; ++row) {
     const float* x = q.row(row);
     float* w = weights.row(row);
-    for (int i = 0; i < half; ++i) {
-      const int a = step * i, b = a + apart;
-      w[i] = x[a] * mean[a] + x[b] * mean[b];
-      w[half + i] = x[b] * mean[a] - x[a] * mean[b];
+    if (neighbours_) {
+      turn_weights<2>({x, x + 1}, {mean, mean + 1}, w, half);
+    } else {
+      turn_weights<1>({x, x + half}, {mean, mean + half}, w, half);
     }
     w[n_rot_] = 0.0f;
     for (int c = n_rot_; c < d; ++c) w[n_rot_] += x[c] * mean[c];

@@ -35,6 +35,13 @@ int64_t panel_grain(int64_t n_panels, int n_threads, int64_t n_tokens) {
   return many ? round_up(grain, 2) : grain;
 }
 
+/// work(panels, thread) for all panels of a matrix, each on a thread that owns it.
+void for_own_panels(const Context& context, const PackedMatrix& packed, int64_t n_tokens,
+                    FunctionRef<void(Range, int)> work) {
+  const int64_t grain = panel_grain(packed.view.n_panels(), context.team->size(), n_tokens);
+  context.team->parallel_for_owned(packed.bounds, grain, work);
+}
+
 void dense(const Context& context, const PanelMatrix& w, MatrixView<const float> x,
            const MatmulOut& out) {
   context.team->parallel_for(ceil_div(w.n_panels(), kDensePanels), 1, [&](Range piece, int) {
@@ -64,10 +71,9 @@ void to_bf16(const Context& context, MatrixView<const float> x, uint16_t* out) {
 
 void multiply_bf16(const Context& context, const PackedMatrix& packed, MatrixView<const uint16_t> x,
                    const MatmulOut& out) {
-  const PanelMatrix& w = packed.view;
-  context.team->parallel_for_owned(
-      packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.rows),
-      [&](Range panels, int) { context.kernels->matmul_bf16(w, panels, x, out); });
+  for_own_panels(context, packed, x.rows, [&](Range panels, int) {
+    context.kernels->matmul_bf16(packed.view, panels, x, out);
+  });
 }
 
 void apply_float(const Context& context, const PackedMatrix& packed, MatrixView<const float> x,
@@ -76,9 +82,8 @@ void apply_float(const Context& context, const PackedMatrix& packed, MatrixView<
   if (x.rows >= kDenseTokens) {
     return dense(context, w, x, out);
   }
-  context.team->parallel_for_owned(
-      packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.rows),
-      [&](Range panels, int) { context.kernels->matmul_float(w, panels, x, out); });
+  for_own_panels(context, packed, x.rows,
+                 [&](Range panels, int) { context.kernels->matmul_float(w, panels, x, out); });
 }
 
 bool multiplies_floats(const Context& context, const PanelMatrix& w) {
@@ -117,17 +122,14 @@ void multiply(const Context& context, const PackedMatrix& packed, const simd::Ac
               const MatmulOut& out, const PackedMatrix* then) {
   const PanelMatrix& w = packed.view;
   if (!shares_out_tokens(context, x.n_tokens)) {
-    context.team->parallel_for_owned(
-        packed.bounds, panel_grain(w.n_panels(), context.team->size(), x.n_tokens),
-        [&](Range panels, int thread) {
-          PanelMatrix own = w;
-          // The last piece of a share; other pieces go on where they end.
-          if (panels.end == context.team->owned_share(packed.bounds, thread).end) {
-            own.next = read_next(context, then, thread);
-          }
-          context.kernels->matmul_quantized(own, panels, x, out);
-        });
-    return;
+    return for_own_panels(context, packed, x.n_tokens, [&](Range panels, int thread) {
+      PanelMatrix own = w;
+      // The last piece of a share; other pieces go on where they end.
+      if (panels.end == context.team->owned_share(packed.bounds, thread).end) {
+        own.next = read_next(context, then, thread);
+      }
+      context.kernels->matmul_quantized(own, panels, x, out);
+    });
   }
   const int64_t size = round_up(ceil_div(x.n_tokens, token_pieces(context)), kTokenTile);
   context.team->parallel_for(ceil_div(x.n_tokens, size), 1, [&](Range pieces, int) {

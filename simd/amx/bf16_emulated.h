@@ -2,11 +2,12 @@
 // manual (volume 2): it proves the indices of the kernel on processors without the unit.
 #pragma once
 
-#include <bit>
+#include <immintrin.h>
+
+#include <algorithm>
 #include <cstdint>
 
 #include "base/half.h"
-#include "simd/avx512/isa.h"
 
 namespace lowkey::simd::amx {
 namespace {

@@ -5,30 +5,23 @@
 #include "simd/amx/bf16_kernel.h"
 #include "simd/amx/tile_kernel.h"
 #include "simd/avx512/ops.h"
+#include "simd/wide/matmul_types-inl.h"
 
 namespace lowkey::simd::amx {
 namespace {
-
-template <PanelType kType, class F>
-void with_blocks(const PanelFormat& format, F f) {
-  using avx512::BlockSource;
-  if (format.scale_cols == 16) return f.template operator()<BlockSource<kType, false, 2>>();
-  if (format.has_minimum) return f.template operator()<BlockSource<kType, true, 1>>();
-  f.template operator()<BlockSource<kType, false, 1>>();
-}
 
 /// Calls f.operator()<Source>() with what the blocks of a quantised format look like.
 template <class F>
 void with_source(const PanelFormat& format, F f) {
   switch (format.type) {
     case PanelType::kU4:
-      return with_blocks<PanelType::kU4>(format, f);
+      return wide::with_blocks<avx512::BlockSource, PanelType::kU4>(format, f);
     case PanelType::kU5:
-      return with_blocks<PanelType::kU5>(format, f);
+      return wide::with_blocks<avx512::BlockSource, PanelType::kU5>(format, f);
     case PanelType::kU6:
-      return with_blocks<PanelType::kU6>(format, f);
+      return wide::with_blocks<avx512::BlockSource, PanelType::kU6>(format, f);
     default:
-      return with_blocks<PanelType::kU8>(format, f);
+      return wide::with_blocks<avx512::BlockSource, PanelType::kU8>(format, f);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "simd/avx512/block_source.h"
 #include "simd/kernel_set.h"
+#include "simd/wide/write_rows-inl.h"
 
 namespace lowkey::simd::amx {
 namespace {
@@ -94,21 +95,9 @@ struct TileKernel {
       const TileInput in{a, tokens.begin, tokens.size(), b, w.format.offset};
       multiply_block(tiles, w.panel(p) + b * Source::kBytes, in, &sums);
     }
-    const int64_t row = p * kPanelRows, n_rows = std::min<int64_t>(kPanelRows, w.n_rows - row);
     for (int64_t t = 0; t < tokens.size(); ++t) {
-      float* y = out.y + (tokens.begin + t) * out.stride + row;
-      for (int64_t r = 0; r < n_rows; ++r) {
-        y[r] = out.accumulate ? y[r] + sums.value[t][r] : sums.value[t][r];
-      }
+      wide::write_rows(sums.value[t], out, tokens.begin + t, p * kPanelRows, w.n_rows);
     }
-  }
-
-  /// The sums of one token for panel p into its row of y; padding rows are not written.
-  static void store_token(const PanelMatrix& w, int64_t p, const float* sums, int64_t token,
-                          const MatmulOut& out) {
-    const int64_t row = p * kPanelRows, n_rows = std::min<int64_t>(kPanelRows, w.n_rows - row);
-    float* y = out.y + token * out.stride + row;
-    for (int64_t r = 0; r < n_rows; ++r) y[r] = out.accumulate ? y[r] + sums[r] : sums[r];
   }
 
   template <class Tiles>

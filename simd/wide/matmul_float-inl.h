@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "base/half.h"
 #include "simd/wide/expand-inl.h"
@@ -73,7 +74,7 @@ void float_tile(const FloatSlab<X>& slab, int64_t t, const MatmulOut& out) {
 template <class Isa, class X>
 void matmul_panels(const PanelMatrix& w, Range panels, MatrixView<const X> x,
                    const MatmulOut& out) {
-  constexpr bool kRounded = sizeof(X) == 2;
+  constexpr bool kRounded = std::is_same_v<X, uint16_t>;
   constexpr int kTile = Isa::kLanes == kPanelRows ? 8 : 4;
   alignas(64) float scratch[kSlabCols * kPanelRows];
   for (int64_t p = panels.begin; p < panels.end; ++p) {

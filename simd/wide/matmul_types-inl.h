@@ -22,12 +22,19 @@ void matmul_format(const PanelMatrix& w, Range panels, const Activations& a, con
   matmul_many<false>(source, w, panels, a, out);
 }
 
-/// The three kinds of panels there are: two scales per block come with an offset only.
+/// Calls f.operator()<Blocks>() with the one of the three kinds of blocks that panels of a type are
+/// made of: two scales per block come with an offset only.
+template <template <PanelType, bool, int> class Source, PanelType kType, class F>
+void with_blocks(const PanelFormat& format, F f) {
+  if (format.scale_cols == 16) return f.template operator()<Source<kType, false, 2>>();
+  if (format.has_minimum) return f.template operator()<Source<kType, true, 1>>();
+  f.template operator()<Source<kType, false, 1>>();
+}
+
 template <template <PanelType, bool, int> class Source, PanelType kType>
 void matmul_type(const PanelMatrix& w, Range panels, const Activations& a, const MatmulOut& out) {
-  if (w.format.scale_cols == 16) return matmul_format<Source<kType, false, 2>>(w, panels, a, out);
-  if (w.format.has_minimum) return matmul_format<Source<kType, true, 1>>(w, panels, a, out);
-  matmul_format<Source<kType, false, 1>>(w, panels, a, out);
+  with_blocks<Source, kType>(w.format,
+                             [&]<class Blocks>() { matmul_format<Blocks>(w, panels, a, out); });
 }
 
 }  // namespace

@@ -267,7 +267,7 @@ TEST(Rates, AreFoundForEveryKindOfCache) {
   ASSERT_TRUE(measure_weight_rates(context, config, DType::kQ4_0, m).ok());
   EXPECT_EQ(m.weights.back().rows, 512.0) << "prompts have products of their own";
   context.bf16_prefill = false;
-  ASSERT_TRUE(measure_weight_rates(context, config, DType::kQ4_0, m).ok());
+  ASSERT_TRUE(measure_weight_rates(context, config, DType::kQ4_0, m).ok() && !m.weights.empty());
   for (const WeightRate& rate : m.weights) EXPECT_GT(rate.products, 0.0);
   for (const CacheSpec& spec : {cache_spec("q8_0h", 4, 32), placeholder_latents(config, 2.5)}) {
     m.attend_products = m.attend_products_many = 0;

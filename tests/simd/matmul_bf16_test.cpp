@@ -44,11 +44,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, MatmulBf16Test, ::testing::ValuesIn(quantised_
 /// As the scalar set, but a column short, or with weights that are not rounded.
 void drops_last_column(const simd::PanelMatrix& w, Range panels, MatrixView<const uint16_t> x,
                        const simd::MatmulOut& out) {
-  std::vector<uint16_t> copy;
-  for (int64_t t = 0; t < x.rows; ++t) {
-    copy.insert(copy.end(), x.row(t), x.row(t) + x.cols);
-    copy.back() = 0;
-  }
+  const std::vector<uint16_t> copy = without_last_column(x);
   copy_of_scalar_set().matmul_bf16(w, panels, {copy.data(), x.rows, x.cols, x.cols}, out);
 }
 

@@ -29,11 +29,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, MatmulFloatTest, ::testing::ValuesIn(all_forma
 
 void drops_last_column(const simd::PanelMatrix& w, Range panels, MatrixView<const float> x,
                        const simd::MatmulOut& out) {
-  std::vector<float> copy;
-  for (int64_t t = 0; t < x.rows; ++t) {
-    copy.insert(copy.end(), x.row(t), x.row(t) + x.cols);
-    copy.back() = 0.0f;
-  }
+  const std::vector<float> copy = without_last_column(x);
   copy_of_scalar_set().matmul_float(w, panels, {copy.data(), x.rows, x.cols, x.cols}, out);
 }
 

@@ -35,6 +35,17 @@ using MatmulBf16 = void (*)(const simd::PanelMatrix&, Range, MatrixView<const ui
 /// The truth has weights rounded to bf16; where one lies between two of them, either will do.
 ::testing::AssertionResult check_matmul(MatmulBf16 matmul, const MatmulCase& test);
 
+/// A copy of x whose last column is 0: what a kernel sees that forgets it.
+template <class X>
+std::vector<X> without_last_column(MatrixView<const X> x) {
+  std::vector<X> copy;
+  for (int64_t t = 0; t < x.rows; ++t) {
+    copy.insert(copy.end(), x.row(t), x.row(t) + x.cols);
+    copy.back() = X(0);
+  }
+  return copy;
+}
+
 /// Cases that cover tails of rows, slabs of columns, tiles of tokens, ranges and accumulation.
 std::vector<MatmulCase> matmul_cases(const simd::PanelFormat& format);
 

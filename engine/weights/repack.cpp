@@ -37,24 +37,33 @@ void put_half(std::byte* at, float value) {
   std::memcpy(at, &h, 2);
 }
 
-/// Code of row r, column c of a block into the planes of panel.h.
-void put_code(PanelType type, uint8_t* codes, int r, int c, uint8_t code) {
-  const int v = c / 4, byte = 4 * r + c % 4;
+/// The 32 codes of a block's row r into the vectors of panel.h, four columns at a time.
+void put_codes(PanelType type, const uint8_t* row, int r, std::byte* codes) {
+  const auto four = [&](int v) {
+    uint32_t columns;
+    std::memcpy(&columns, row + 4 * v, 4);
+    return columns;
+  };
+  const auto put = [&](int line, uint32_t columns) {
+    std::memcpy(codes + 64 * line + 4 * r, &columns, 4);
+  };
   if (type == PanelType::kU8) {
-    codes[64 * v + byte] = code;
+    for (int v = 0; v < 8; ++v) put(v, four(v));
     return;
   }
-  uint8_t& nibbles = codes[64 * (v % 4) + byte];
-  nibbles = uint8_t(nibbles | (code & 15) << (v < 4 ? 0 : 4));
-  uint8_t* high = codes + 256;
-  if (type == PanelType::kU5) high[byte] = uint8_t(high[byte] | (code >> 4) << v);
-  if (type == PanelType::kU6) {
-    uint8_t& pair = high[64 * (v / 4) + byte];
-    pair = uint8_t(pair | (code >> 4) << (2 * (v % 4)));
+  constexpr uint32_t kNibbles = 0x0f0f0f0f, kBits = 0x01010101, kPairs = 0x03030303;
+  for (int v = 0; v < 4; ++v) put(v, (four(v) & kNibbles) | (four(v + 4) & kNibbles) << 4);
+  uint32_t high = 0;
+  for (int v = 0; v < 8 && type == PanelType::kU5; ++v) high |= (four(v) >> 4 & kBits) << v;
+  if (type == PanelType::kU5) put(4, high);
+  for (int half = 0; half < 2 && type == PanelType::kU6; ++half) {
+    high = 0;
+    for (int v = 0; v < 4; ++v) high |= (four(4 * half + v) >> 4 & kPairs) << 2 * v;
+    put(4 + half, high);
   }
 }
 
-/// Row r of a panel's block; all bits of the block begin as zero.
+/// Row r of a panel's block.
 void put_block_row(const PanelFormat& f, const BlockCodes& b, int r, std::byte* block) {
   const int n_sub = kBlockCols / f.scale_cols;
   for (int s = 0; s < n_sub; ++s) put_half(block + 2 * (s * kPanelRows + r), b.scale[s]);
@@ -63,8 +72,15 @@ void put_block_row(const PanelFormat& f, const BlockCodes& b, int r, std::byte* 
     put_half(at + 2 * r, b.minimum);
     at += 2 * kPanelRows;
   }
-  auto* codes = reinterpret_cast<uint8_t*>(at);
-  for (int c = 0; c < kBlockCols; ++c) put_code(f.type, codes, r, c, b.code[c]);
+  put_codes(f.type, b.code, r, at);
+}
+
+/// Row r of a panel of floats of kSize bytes.
+template <int64_t kSize>
+void put_floats(const std::byte* row, int64_t n_cols, int r, std::byte* panel) {
+  for (int64_t c = 0; c < n_cols; ++c) {
+    std::memcpy(panel + (c * kPanelRows + r) * kSize, row + c * kSize, size_t(kSize));
+  }
 }
 
 void pack_panel(const PanelFormat& f, std::span<const TensorView* const> parts, int64_t panel,
@@ -74,9 +90,10 @@ void pack_panel(const PanelFormat& f, std::span<const TensorView* const> parts, 
     const SourceRow row = find_row(parts, panel * kPanelRows + r);
     if (!row.bytes) continue;
     if (f.is_float()) {
-      const int64_t size = dtype_bytes(row.type, 1);
-      for (int64_t c = 0; c < n_cols; ++c) {
-        std::memcpy(out + (c * kPanelRows + r) * size, row.bytes + c * size, size_t(size));
+      if (f.type == PanelType::kF32) {
+        put_floats<4>(row.bytes, n_cols, r, out);
+      } else {
+        put_floats<2>(row.bytes, n_cols, r, out);
       }
       continue;
     }

@@ -51,6 +51,7 @@ struct Lanes<xsimd::fma3<xsimd::avx2>> {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm_packs_epi32(_mm256_castsi256_si128(whole), upper));
   }
+  static V swap_neighbours(V v) { return _mm256_permute_ps(v, 0xb1); }
   static float sum(V v) {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));

@@ -49,6 +49,7 @@ struct Lanes<xsimd::avx512f> {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v)));
   }
+  static V swap_neighbours(V v) { return _mm512_permute_ps(v, 0xb1); }
   static float sum(V v) { return _mm512_reduce_add_ps(v); }
   static float max(V v) { return _mm512_reduce_max_ps(v); }
 

@@ -29,6 +29,7 @@ struct Lanes<xsimd::neon64> {
   static V broadcast_f16(uint16_t h) { return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h))); }
   static V mul_add(V a, V b, V c) { return vfmaq_f32(c, a, b); }
   static void store_f16(uint16_t* p, V v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
+  static V swap_neighbours(V v) { return vrev64q_f32(v); }
   static float sum(V v) { return vaddvq_f32(v); }
   static float max(V v) { return vmaxvq_f32(v); }
 

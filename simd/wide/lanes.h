@@ -20,6 +20,7 @@ constexpr int kLanes = int(Vec<Arch>::size);
 ///   Vec broadcast_f16(uint16_t)
 ///   Vec mul_add(Vec a, Vec b, Vec c)             a * b + c, rounded once
 ///   void store_f16(uint16_t*, Vec)               rounds to nearest even
+///   Vec swap_neighbours(Vec)                     lanes 2 i and 2 i + 1
 ///   float sum(Vec), max(Vec)                     across lanes
 /// where products of pairs of 16-bit integers pay (simd/wide/attend_pairs-inl.h):
 ///   Pairs, a batch of int32_t

@@ -38,7 +38,9 @@ struct RopeCase {
 }
 
 ::testing::AssertionResult check_rope(const simd::KernelSet& set) {
-  for (int64_t d = 2; d <= 140; d += 2) {
+  std::vector<int64_t> sizes{256, 258, 512};
+  for (int64_t d = 2; d <= 140; d += 2) sizes.push_back(d);
+  for (int64_t d : sizes) {
     for (bool neighbours : {false, true}) {
       LK_CHECK_THAT(check_case(set, {d, d, neighbours}));
       LK_CHECK_THAT(check_case(set, {d, d / 4 * 2, neighbours}));

@@ -71,7 +71,7 @@ void finish_group(const Context& context, const AttendShape& shape, const Attend
   const KvSpace* space = block.cache->space();
   const bool leads_out = space && block.out.rows == 1;
   if (leads_out) space->ask_outputs(block.layer, task.head);
-  merge_splits(shape, plan, task, partials, block.out);
+  merge_splits(context, shape, plan, task, partials, block.out);
   if (!leads_out) return;
   const int d = shape.head_dim, group = shape.group();
   float* own = block.out.row(0) + int64_t{task.head} * group * d;

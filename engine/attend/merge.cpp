@@ -20,8 +20,8 @@ void clear_state(const AttendState& state, int n_queries, int d) {
   std::fill_n(state.out, n_queries * d, 0.0f);
 }
 
-void merge_splits(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
-                  float* partials, MatrixView<float> out) {
+void merge_splits(const Context& context, const AttendShape& shape, const AttendPlan& plan,
+                  const AttendTask& task, float* partials, MatrixView<float> out) {
   const int d = shape.head_dim, group = shape.group(), n = int(task.positions.size()) * group;
   const auto part = [&](int s) { return state_of(partials + s * plan.partial_floats, n); };
   // Other threads wrote some of it.
@@ -29,17 +29,18 @@ void merge_splits(const AttendShape& shape, const AttendPlan& plan, const Attend
   for (int i = 0; i < n; ++i) {
     float top = -std::numeric_limits<float>::infinity(), sum = 0.0f;
     for (int s = 0; s < plan.n_splits; ++s) top = std::max(top, part(s).max[i]);
-    float* row = out.row(task.positions.begin - plan.first + i / group) +
-                 (task.head * group + i % group) * d;
-    std::fill_n(row, d, 0.0f);
     for (int s = 0; s < plan.n_splits; ++s) {
       const AttendState own = part(s);
-      const float weight = own.max[i] < top ? std::exp(own.max[i] - top) : 1.0f;
+      float& weight = own.max[i];  // nobody needs the maximum again
+      weight = weight < top ? std::exp(weight - top) : 1.0f;
       sum += weight * own.sum[i];
-      for (int c = 0; c < d; ++c) row[c] += weight * own.out[i * d + c];
     }
-    const float scale = 1 / sum;
-    for (int c = 0; c < d; ++c) row[c] *= scale;
+    float* row = out.row(task.positions.begin - plan.first + i / group) +
+                 (task.head * group + i % group) * d;
+    for (int s = 0; s < plan.n_splits; ++s) {
+      const AttendState own = part(s);
+      context.kernels->axpby(own.max[i] / sum, own.out + i * d, s == 0 ? 0.0f : 1.0f, row, d);
+    }
   }
 }
 

@@ -13,8 +13,9 @@ simd::AttendState state_of(float* memory, int n_queries);
 /// A state of n queries that have seen nothing; d: floats of one of `out`.
 void clear_state(const simd::AttendState& state, int n_queries, int d);
 
-/// Joins the splits of one head and query block: states [n_splits] into rows of `out`.
-void merge_splits(const AttendShape& shape, const AttendPlan& plan, const AttendTask& task,
-                  float* partials, MatrixView<float> out);
+/// Joins the splits of one head and query block: states [n_splits], whose maxima are lost, into
+/// rows of `out`.
+void merge_splits(const Context& context, const AttendShape& shape, const AttendPlan& plan,
+                  const AttendTask& task, float* partials, MatrixView<float> out);
 
 }  // namespace lowkey::engine

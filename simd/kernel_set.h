@@ -38,10 +38,10 @@ struct KernelSet {
                        const MatmulOut& out);
   /// Panel back to rows: out [16, stride] of f32 (rows >= n_rows of the last panel are zero).
   void (*unpack_f32)(const PanelMatrix& w, int64_t panel, float* out, int64_t stride);
-  /// out [n] = x, each rounded to bf16; a NaN stays one.
+  /// out [n] = x, each rounded to bf16; a NaN stays one, a subnormal may become 0.
   void (*round_bf16)(const float* x, int64_t n, uint16_t* out);
-  /// y[t, row] = sum_c w[row, c] x[t, c], w rounded to bf16 too, sums in f32. Quantised formats
-  /// only.
+  /// y[t, row] = sum_c w[row, c] x[t, c], w rounded to bf16 too, sums in f32. Not kF32, whose
+  /// weights would lose most; n_cols a multiple of 32.
   void (*matmul_bf16)(const PanelMatrix& w, Range panels, MatrixView<const uint16_t> x,
                       const MatmulOut& out);
 

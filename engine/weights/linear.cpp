@@ -90,6 +90,13 @@ bool multiplies_floats(const Context& context, const PanelMatrix& w) {
   return context.precision == Precision::kExact || w.format.is_float();
 }
 
+/// Weights of f32 would lose most of their digits.
+bool multiplies_bf16(const Context& context, const PanelMatrix& w, int64_t n_tokens) {
+  return context.bf16_prefill && context.precision != Precision::kExact &&
+         n_tokens >= kBf16Tokens && w.format.type != simd::PanelType::kF32 &&
+         w.n_cols % simd::kBlockCols == 0;
+}
+
 simd::Activations integers_of(const Context& context, MatrixView<const float> x,
                               const ActivationRows& copies) {
   return copies.quantized(x.rows, x.cols, context.precision == Precision::kDefault);
@@ -192,11 +199,11 @@ void Linear::apply(const Context& context, MatrixView<const float> x, const Acti
     const PanelMatrix& w = part.view;
     const MatmulOut part_out{out.y + first_row, out.stride, out.accumulate};
     first_row += w.n_rows;
-    if (multiplies_floats(context, w)) {
-      apply_float(context, part, x, part_out);
-    } else if (context.bf16_prefill && x.rows >= kBf16Tokens) {
+    if (multiplies_bf16(context, w, x.rows)) {
       if (!std::exchange(rounded, true)) to_bf16(context, x, copies.bf16);
       multiply_bf16(context, part, matrix<const uint16_t>(copies.bf16, x.rows, x.cols), part_out);
+    } else if (multiplies_floats(context, w)) {
+      apply_float(context, part, x, part_out);
     } else {
       if (!std::exchange(quantized, true)) quantize(context, x, integers);
       const bool last = &part == &parts_.back();

@@ -41,16 +41,24 @@ class EmulatedBf16Tiles {
       std::copy_n(sums_[2 * g + p][m], 16, y + (16 * g + m) * stride + 16 * p);
     });
   }
+  template <int kGroups>
+  void load_tokens(const uint16_t* x, int64_t stride) {
+    each<kGroups, 1>([&](int g, int m, int) {
+      for (int c = 0; c < 32; ++c) tokens_[g][m][c] = bf16_to_f32(x[(16 * g + m) * stride + c]);
+    });
+  }
+  template <int kPanels>
+  void load_blocks(const void* w0, const void* w1) {
+    for (int p = 0; p < kPanels; ++p) {
+      const auto* w = static_cast<const uint16_t*>(p == 0 ? w0 : w1);
+      for (int i = 0; i < 512; ++i) blocks_[p][i / 32 * 2 + i % 2][i % 32 / 2] = bf16_to_f32(w[i]);
+    }
+  }
   template <int kGroups, int kPanels>
-  void multiply(const uint16_t* x, int64_t stride, const __m512i* w0, const __m512i* w1) {
+  void multiply() {
     each<kGroups, kPanels>([&](int g, int m, int p) {
-      alignas(64) uint16_t w[16][32];
-      for (int k = 0; k < 16; ++k) _mm512_store_si512(w[k], (p == 0 ? w0 : w1)[k]);
       for (int c = 0; c < 32; ++c) {
-        const float value = bf16_to_f32(x[(16 * g + m) * stride + c]);
-        for (int n = 0; n < 16; ++n) {
-          sums_[2 * g + p][m][n] += value * bf16_to_f32(w[c / 2][2 * n + c % 2]);
-        }
+        for (int n = 0; n < 16; ++n) sums_[2 * g + p][m][n] += tokens_[g][m][c] * blocks_[p][c][n];
       }
     });
   }
@@ -67,7 +75,7 @@ class EmulatedBf16Tiles {
   }
 
   int rows_[2] = {0, 0};
-  float sums_[4][16][16];
+  float sums_[4][16][16], tokens_[2][16][32], blocks_[2][32][16];
 };
 
 }  // namespace

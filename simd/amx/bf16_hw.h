@@ -68,22 +68,27 @@ class HardwareBf16Tiles {
     if constexpr (kGroups > 1 && kPanels > 1) _tile_stored(3, next + 16, bytes);
     written(y);
   }
-  /// Adds 32 columns of the tokens from x on, rows `stride` elements apart, with a block of each
-  /// panel.
-  template <int kGroups, int kPanels>
-  void multiply(const uint16_t* x, int64_t stride, const __m512i* w0, const __m512i* w1) {
+  /// 32 columns of the tokens from x on, rows `stride` elements apart.
+  template <int kGroups>
+  void load_tokens(const uint16_t* x, int64_t stride) {
     written(x);
+    _tile_loadd(4, x, 2 * stride);
+    if constexpr (kGroups > 1) _tile_loadd(5, x + 16 * stride, 2 * stride);
+  }
+  /// A block of each panel.
+  template <int kPanels>
+  void load_blocks(const void* w0, const void* w1) {
     written(w0);
     _tile_loadd(6, w0, 64);
     if constexpr (kPanels > 1) _tile_loadd(7, w1, 64);
-    _tile_loadd(4, x, 2 * stride);
+  }
+  /// Adds the products of what is loaded to the sums.
+  template <int kGroups, int kPanels>
+  void multiply() {
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (kPanels > 1) _tile_dpbf16ps(1, 4, 7);
-    if constexpr (kGroups > 1) {
-      _tile_loadd(5, x + 16 * stride, 2 * stride);
-      _tile_dpbf16ps(2, 5, 6);
-      if constexpr (kPanels > 1) _tile_dpbf16ps(3, 5, 7);
-    }
+    if constexpr (kGroups > 1) _tile_dpbf16ps(2, 5, 6);
+    if constexpr (kGroups > 1 && kPanels > 1) _tile_dpbf16ps(3, 5, 7);
   }
 
  private:

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "simd/avx512/block_source.h"
+#include "simd/amx/bf16_weights.h"
 #include "simd/kernel_set.h"
 
 namespace lowkey::simd::amx {
@@ -14,10 +14,6 @@ namespace {
 // A slab's weights, of two panels 48 KB, stay in the first-level cache while tokens pass.
 constexpr int64_t kSlabBlocks = 24;
 constexpr int64_t kTileTokens = 16;
-
-/// One block of weights as the unit wants it: row k holds columns 2 k and 2 k + 1 of all 16 rows,
-/// side by side.
-using WeightTile = __m512i[16];
 
 /// Columns of a slab: those of the blocks [first, first + n).
 struct Slab {
@@ -30,30 +26,6 @@ struct TileSumsAt {
   float* y;
   int64_t stride;
 };
-
-template <class Unit, class Source>
-void unpack_tile(const std::byte* block, int offset, WeightTile& tile) {
-  const avx512::CodeVectors codes = Source::codes(block);
-  const __m512i byte = _mm512_set1_epi32(255);
-  __m512 scale = Source::scale(block, 0), shift;
-  for (int v = 0; v < 8; ++v) {
-    if (v * Source::kScales % 8 == 0) {
-      scale = Source::scale(block, v * Source::kScales / 8);
-      // Exact: 11 bits by 8.
-      shift = _mm512_mul_ps(scale, _mm512_set1_ps(float(-offset)));
-      if constexpr (Source::kHasMinimum) shift = Source::minimum(block);
-    }
-    const auto weights = [&](__m512i code) {
-      return _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(code), shift);
-    };
-    const __m512 w0 = weights(_mm512_and_si512(codes.v[v], byte));
-    const __m512 w1 = weights(_mm512_and_si512(_mm512_srli_epi32(codes.v[v], 8), byte));
-    const __m512 w2 = weights(_mm512_and_si512(_mm512_srli_epi32(codes.v[v], 16), byte));
-    const __m512 w3 = weights(_mm512_srli_epi32(codes.v[v], 24));
-    tile[2 * v] = Unit::pairs(w0, w1);
-    tile[2 * v + 1] = Unit::pairs(w2, w3);
-  }
-}
 
 template <class Unit, class Source>
 class Bf16Kernel {
@@ -82,7 +54,7 @@ class Bf16Kernel {
   void unpack(int64_t panel, WeightTile* tiles) const {
     const std::byte* block = w_.panel(panel) + slab_.first * Source::kBytes;
     for (int64_t b = 0; b < slab_.n; ++b) {
-      unpack_tile<Unit, Source>(block + b * Source::kBytes, w_.format.offset, tiles[b]);
+      unpack_tile<Unit>(Source(), block + b * Source::kBytes, w_.format.offset, tiles[b]);
     }
   }
 
@@ -121,8 +93,9 @@ class Bf16Kernel {
     }
     const uint16_t* x = x_.row(t) + slab_.first * kBlockCols;
     for (int64_t b = 0; b < slab_.n; ++b) {
-      unit_.template multiply<kGroups, kPanels>(x + b * kBlockCols, x_.stride, slab_.tiles[0][b],
-                                                slab_.tiles[1][b]);
+      unit_.template load_blocks<kPanels>(slab_.tiles[0][b], slab_.tiles[1][b]);
+      unit_.template load_tokens<kGroups>(x + b * kBlockCols, x_.stride);
+      unit_.template multiply<kGroups, kPanels>();
     }
     unit_.template store_sums<kGroups, kPanels>(at.y, at.stride);
     if (!whole) exchange([&](float* mine, float* y) { std::copy_n(mine, n_rows, y); });

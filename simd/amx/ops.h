@@ -9,6 +9,8 @@ namespace lowkey::simd::amx {
 void matmul_quantized(const PanelMatrix& w, Range panels, const Activations& a,
                       const MatmulOut& out);
 
+void round_bf16(const float* x, int64_t n, uint16_t* out);
+
 void matmul_bf16(const PanelMatrix& w, Range panels, MatrixView<const uint16_t> x,
                  const MatmulOut& out);
 

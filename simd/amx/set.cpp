@@ -17,6 +17,7 @@ const KernelSet& kernel_set() {
     };
     tiles.fast_bf16 = true;
     tiles.matmul_quantized = matmul_quantized;
+    tiles.round_bf16 = round_bf16;
     tiles.matmul_bf16 = matmul_bf16;
     tiles.latent_attend = latent_attend;
     return tiles;

@@ -46,7 +46,12 @@ void matmul_on_tiles(const PanelMatrix& w, Range panels, const Activations& a,
 template <class Unit>
 void matmul_bf16_on_tiles(const PanelMatrix& w, Range panels, MatrixView<const uint16_t> x,
                           const MatmulOut& out) {
-  with_source(w.format, [&]<class Source>() { Bf16Kernel<Unit, Source>(w, x, out).run(panels); });
+  const auto run = [&]<class Source>() { Bf16Kernel<Unit, Source>(w, x, out).run(panels); };
+  if (w.format.type == PanelType::kF16)
+    return run.template operator()<FloatBlocks<PanelType::kF16>>();
+  if (w.format.type == PanelType::kBF16)
+    return run.template operator()<FloatBlocks<PanelType::kBF16>>();
+  with_source(w.format, run);
 }
 
 }  // namespace

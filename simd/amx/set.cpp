@@ -19,6 +19,8 @@ const KernelSet& kernel_set() {
     tiles.matmul_quantized = matmul_quantized;
     tiles.round_bf16 = round_bf16;
     tiles.matmul_bf16 = matmul_bf16;
+    tiles.attend = attend;
+    tiles.latent_project = latent_project;
     tiles.latent_attend = latent_attend;
     return tiles;
   }();

@@ -25,7 +25,7 @@ template <class Plan>
 inline void attend_group(const KvRun& chunk, int token, const QueryBlock& queries, int first,
                          const AttendState& state) {
   constexpr int kN = Plan::kQueries;
-  const auto seen = seen_by<kN>(queries, first, {token, token + chunk.n_tokens});
+  const auto seen = seen_by_group<kN>(queries, first, kN, {token, token + chunk.n_tokens});
   if (seen.begin >= seen.end) return;
   ChunkWeights<kN> w;
   w.begin = seen.begin;

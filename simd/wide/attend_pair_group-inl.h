@@ -161,7 +161,7 @@ inline void mix_pairs(const PairScratch<Arch>& s, const PairWeights<Arch, kQueri
 template <class Arch, int kQueries>
 inline void attend_pairs(const PairScratch<Arch>& s, const Range& chunk, const QueryBlock& queries,
                          int first, const AttendState& state) {
-  const auto seen = seen_by<kQueries>(queries, first, chunk);
+  const auto seen = seen_by_group<kQueries>(queries, first, kQueries, chunk);
   if (seen.begin >= seen.end) return;
   PairWeights<Arch, kQueries> w;
   const int n_tiles = ceil_div(seen.end, kTileTokens);

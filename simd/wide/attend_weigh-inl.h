@@ -50,27 +50,32 @@ inline void weigh(float* s, int n_tokens, Range seen, float* max, float* sum, fl
   *max = new_max;
 }
 
-/// What kQueries queries see of a chunk, in tokens of it.
+/// What query i sees of a chunk of these tokens of the run, in tokens of it.
+inline Range seen_by(const QueryBlock& queries, int i, const Range& chunk) {
+  const int token = int(chunk.begin), n = int(chunk.size());
+  const int begin = clamp_to(queries.begin[i] - token, 0, n);
+  return {begin, clamp_to(queries.end[i] - token, begin, n)};
+}
+
+/// What queries see of a chunk, in tokens of it.
 template <int kQueries>
 struct GroupSeen {
   Range of[kQueries];
   int begin, end;  // of all; none if begin >= end
 };
 
-/// Of queries `first` .. of a chunk of these tokens of the run.
+/// Of n queries from `first` on.
 template <int kQueries>
-inline GroupSeen<kQueries> seen_by(const QueryBlock& queries, int first, Range chunk) {
-  const int token = int(chunk.begin), n = int(chunk.size());
+inline GroupSeen<kQueries> seen_by_group(const QueryBlock& queries, int first, int n,
+                                         const Range& chunk) {
   GroupSeen<kQueries> seen;
-  seen.begin = n;
+  seen.begin = int(chunk.size());
   seen.end = 0;
-  for (int i = 0; i < kQueries; ++i) {
-    const int begin = clamp_to(queries.begin[first + i] - token, 0, n);
-    const int end = clamp_to(queries.end[first + i] - token, begin, n);
-    seen.of[i] = {begin, end};
-    if (begin == end) continue;
-    seen.begin = begin < seen.begin ? begin : seen.begin;
-    seen.end = end > seen.end ? end : seen.end;
+  for (int i = 0; i < n; ++i) {
+    const Range own = seen.of[i] = seen_by(queries, first + i, chunk);
+    if (own.begin == own.end) continue;
+    seen.begin = int(own.begin) < seen.begin ? int(own.begin) : seen.begin;
+    seen.end = int(own.end) > seen.end ? int(own.end) : seen.end;
   }
   return seen;
 }

@@ -28,6 +28,7 @@ constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::
     for (int n : lengths) {
       for (bool masked : {false, true}) {
         LK_CHECK_THAT(check_shape(set, {type, 64, 64, 1 + n % 4, n, masked, uint32_t(n)}));
+        LK_CHECK_THAT(check_shape(set, {type, 64, 64, 9 + n % 30, n, masked, uint32_t(n)}));
       }
     }
   }
@@ -35,7 +36,7 @@ constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::
 }
 
 ::testing::AssertionResult check_query_counts(const simd::KernelSet& set) {
-  std::vector<int> counts{96};
+  std::vector<int> counts{31, 32, 33, 48, 63, 64, 65, 96};
   for (int n = 1; n <= 20; ++n) counts.push_back(n);
   for (KvType type : kTypes) {
     for (int n_queries : counts) {
@@ -50,11 +51,11 @@ constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::
     std::vector<std::pair<int, int>> sizes{{32, 32}, {96, 96}, {128, 128}, {256, 256},
                                            {64, 32}, {32, 96}, {288, 64}};
     if (type < KvType::kQ8_0) {
-      for (int d : {1, 3, 8, 33, 80}) sizes.push_back({d, d});
+      for (int d : {1, 3, 8, 33, 48, 80}) sizes.push_back({d, d});
       sizes.push_back({7, 21});
     }
     for (auto [d_k, d_v] : sizes) {
-      for (int n_queries : {1, 3, 4, 11}) {
+      for (int n_queries : {1, 3, 4, 11, 40}) {
         LK_CHECK_THAT(check_shape(set, {type, d_k, d_v, n_queries, 69, true, 11}));
       }
     }
@@ -65,7 +66,7 @@ constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::
 ::testing::AssertionResult check_runs(const simd::KernelSet& set) {
   for (KvType type : kTypes) {
     for (int n_runs : {2, 3, 7}) {
-      for (int n_queries : {3, 10}) {
+      for (int n_queries : {3, 10, 50}) {
         LK_CHECK_THAT(check_shape(set, {type, 64, 64, n_queries, 150, true, 21}, n_runs));
       }
     }
@@ -86,6 +87,15 @@ constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::
   return ::testing::AssertionSuccess();
 }
 
+::testing::AssertionResult check_all(const simd::KernelSet& set) {
+  for (const KernelCheck check :
+       {check_lengths, check_query_counts, check_head_sizes, check_outliers, check_runs}) {
+    LK_CHECK_THAT(check(set));
+  }
+  return ::testing::AssertionSuccess();
+}
+
+TEST(Attend, EmulatedTilesMatchTheOracle) { expect_on_emulated_tiles(check_all); }
 TEST(Attend, MatchesTheOracleAtEveryLength) { expect_on_every_set(check_lengths); }
 TEST(Attend, MatchesTheOracleForEveryNumberOfQueries) { expect_on_every_set(check_query_counts); }
 TEST(Attend, MatchesTheOracleForEveryHeadSize) { expect_on_every_set(check_head_sizes); }

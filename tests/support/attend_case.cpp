@@ -12,6 +12,8 @@ namespace {
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 constexpr double kOne = 32767;  // length of a vector of 16-bit integers
+constexpr double kTwoBf16 = 0x1p-16, kLeftOut = 0x1p-18;
+constexpr double kExp2Error = 2.6e-6;
 
 int64_t n_tiles(int n_tokens) { return ceil_div(n_tokens, simd::kTileTokens); }
 
@@ -109,18 +111,21 @@ double AttendCase::score_size(int i) const {
   return 1.01 * size;
 }
 
-bool AttendCase::by_integers(const simd::KernelSet& set) const {
+AttendCase::Numbers AttendCase::numbers_of(const simd::KernelSet& set) const {
   const std::string_view name = set.name;
-  return (name == "avx2" || name == "avx512" || name == "amx") && shape_.n_queries > 8 &&
-         shape_.type != simd::KvType::kF32 && shape_.d_k % 16 == 0 && shape_.d_v % 16 == 0 &&
-         std::max(shape_.d_k, shape_.d_v) <= 256;
+  const bool many = shape_.n_queries > 8 && shape_.type != simd::KvType::kF32 &&
+                    shape_.d_k % 16 == 0 && shape_.d_v % 16 == 0 &&
+                    std::max(shape_.d_k, shape_.d_v) <= 256;
+  if (many && (name == "amx" || name == "emulated tiles")) return Numbers::kTwoBf16;
+  if (many && (name == "avx2" || name == "avx512")) return Numbers::kIntegers;
+  return Numbers::kFloats;
 }
 
 // What a score may be off by where queries and keys are rounded to 1 / kOne of their lengths, once
 // the one is divided and the other multiplied by the root mean square of each coordinate of the
 // queries (simd/wide/attend_pairs-inl.h): the two errors have lengths of at most
 // sqrt(d_k) / 2 kOne of q's and k's, and meet the other one's.
-double AttendCase::score_rounding(int i) const {
+double AttendCase::length_rounding(int i) const {
   const int d = shape_.d_k;
   const double row = largest(k_.data(), k_.size());
   double q_length = 0, k_length = 0;
@@ -140,21 +145,33 @@ double AttendCase::score_rounding(int i) const {
   return 1.01 * std::sqrt(double(d)) / kOne * std::sqrt(q_length * k_length);
 }
 
+// As two of bf16, each number is off by kTwoBf16 of it, and so is the sum of two products by the
+// one that is left out, 2^-9 of each number; three products are summed.
+double AttendCase::score_rounding(int i, Numbers numbers) const {
+  if (numbers == Numbers::kIntegers) return length_rounding(i);
+  if (numbers == Numbers::kFloats) return 0;
+  return score_size(i) * (2 * kTwoBf16 + kLeftOut + 2 * shape_.d_k * kUnit);
+}
+
 // A weight exp(s - m) is off by the error of its score (d_k products and sums and two scale
 // roundings, each at most kUnit of sum |q| |k|), by rounding s - m, by exp, and by one rescaling
 // per chunk of tokens; a common error of m cancels.
-double AttendCase::weight_error(int i, int n_runs, bool integers) const {
-  const double score = score_size(i), rounding = integers ? 2 * score_rounding(i) : 0;
+double AttendCase::weight_error(int i, int n_runs, Numbers numbers) const {
+  const double score = score_size(i);
   const double n_chunks = double(n_tiles(shape_.n_tokens)) + n_runs;
-  return rounding + (shape_.d_k + 5) * kUnit * score + 2 * score * kUnit +
-         (n_chunks + 1) * (kExpError + 3 * kUnit) + 2 * score * kUnit;
+  const double power = numbers == Numbers::kTwoBf16 ? kExp2Error : 0;
+  return power + 2 * score_rounding(i, numbers) + (shape_.d_k + 5) * kUnit * score +
+         2 * score * kUnit + (n_chunks + 1) * (kExpError + 3 * kUnit) + 2 * score * kUnit;
 }
 
 // As integers, a value is off by 1 / 2 kOne of its column's length in a chunk of 64 tokens, and
 // each of their weights by 1 / 2 kOne of the root of the weights' sum, which is at least 1.
-double AttendCase::output_bound(int i, int n_runs, bool integers) const {
-  const double n = shape_.n_tokens + 5, rounding = integers ? (8 + 64) / (2 * kOne) : 0;
-  return (2 * weight_error(i, n_runs, integers) + 2 * n * kUnit + rounding) * 1.01 *
+double AttendCase::output_bound(int i, int n_runs, Numbers numbers) const {
+  const double n = shape_.n_tokens + 5;
+  const double rounding = numbers == Numbers::kIntegers  ? (8 + 64) / (2 * kOne)
+                          : numbers == Numbers::kTwoBf16 ? 2 * kTwoBf16 + kLeftOut + 4 * n * kUnit
+                                                         : 0;
+  return (2 * weight_error(i, n_runs, numbers) + 2 * n * kUnit + rounding) * 1.01 *
          largest(v_.data(), v_.size());
 }
 
@@ -162,7 +179,7 @@ double AttendCase::output_bound(int i, int n_runs, bool integers) const {
   const AttendResult want = attend(*simd::all_kernel_sets().back(), 1);
   const AttendResult got = attend(set, n_runs);
   const int64_t n = shape_.n_tokens;
-  const bool integers = by_integers(set);
+  const Numbers numbers = numbers_of(set);
   for (int i = 0; i < shape_.n_queries; ++i) {
     const bool nothing = begin_[i] >= end_[i];
     if (nothing != (got.sum[i] == 0) || nothing != (got.max[i] == kNothing)) {
@@ -171,8 +188,8 @@ double AttendCase::output_bound(int i, int n_runs, bool integers) const {
     }
     const double log_want = nothing ? 0 : want.max[i] + std::log(double(want.sum[i]));
     const double log_got = nothing ? 0 : got.max[i] + std::log(double(got.sum[i]));
-    const double bound = nothing ? 0 : output_bound(i, n_runs, integers);
-    const double log_bound = weight_error(i, n_runs, integers) + (double(n) + 4) * kUnit;
+    const double bound = nothing ? 0 : output_bound(i, n_runs, numbers);
+    const double log_bound = weight_error(i, n_runs, numbers) + (double(n) + 4) * kUnit;
     LK_CHECK_THAT(within(log_got, log_want, log_bound, n, -1 - i));
     for (int64_t c = int64_t{i} * shape_.d_v; c < int64_t{i + 1} * shape_.d_v; ++c) {
       const double divisor_got = nothing ? 1 : got.sum[i], divisor_want = nothing ? 1 : want.sum[i];

@@ -43,13 +43,15 @@ class AttendCase {
  private:
   void fill_tiles();
   void choose_ranges();
+  /// What keys, queries, values and weights are rounded to before they meet.
+  enum class Numbers { kFloats, kIntegers, kTwoBf16 };
+  Numbers numbers_of(const simd::KernelSet& set) const;
   /// Bound of the error of one output coordinate and of log(sum) of query i.
-  double output_bound(int i, int n_runs, bool integers) const;
-  double weight_error(int i, int n_runs, bool integers) const;
+  double output_bound(int i, int n_runs, Numbers numbers) const;
+  double weight_error(int i, int n_runs, Numbers numbers) const;
   double score_size(int i) const;
-  double score_rounding(int i) const;
-  /// Whether `set` takes this case as 16-bit integers.
-  bool by_integers(const simd::KernelSet& set) const;
+  double score_rounding(int i, Numbers numbers) const;
+  double length_rounding(int i) const;
 
   AttendShape shape_;
   Floats q_, k_, v_;

@@ -40,6 +40,8 @@ void expect_on_emulated_tiles(const KernelCheck& check) {
     if (set->name != std::string("avx512") || !set->supported(cpu_features())) continue;
     simd::KernelSet tiles = *set;
     tiles.name = "emulated tiles";
+    tiles.attend = simd::amx::attend_emulated;
+    tiles.latent_project = simd::amx::latent_project_emulated;
     tiles.latent_attend = simd::amx::latent_attend_emulated;
     SCOPED_TRACE(tiles.name);
     EXPECT_TRUE(check(tiles));

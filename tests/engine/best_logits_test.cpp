@@ -110,7 +110,7 @@ TEST_P(BestLogits, OfABatch) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, BestLogits, ::testing::ValuesIn(kCases),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& named) { return std::string(named.param.name); });
 
 TEST(BestLogitsOfTheModel, AreThoseOfTheWholeVocabulary) {
   const auto path = lowkey::testing::test_model_path();

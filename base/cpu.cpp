@@ -53,7 +53,10 @@ CpuFeatures detect() {
     f.amx_int8 = int8_bit;
     f.amx_bf16 = bf16_bit;
   }
-  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) f.avx512_bf16 = f.avx512 && (a & (1u << 5));
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) {
+    f.avx_vnni = f.avx2 && (a & (1u << 4));
+    f.avx512_bf16 = f.avx512 && (a & (1u << 5));
+  }
   return f;
 }
 #elif defined(__aarch64__)

@@ -10,8 +10,9 @@
 namespace lowkey {
 
 struct CpuFeatures {
-  bool avx2 = false;    // with FMA and F16C, and YMM state saved by the system
-  bool avx512 = false;  // F, BW, DQ, VL and ZMM state saved by the system
+  bool avx2 = false;      // with FMA and F16C, and YMM state saved by the system
+  bool avx_vnni = false;  // integer products of 256 bits
+  bool avx512 = false;    // F, BW, DQ, VL and ZMM state saved by the system
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
   bool avx512_vbmi = false;

@@ -11,6 +11,7 @@ namespace lowkey::simd {
   }
 LK_DECLARE_SET(scalar)
 LK_DECLARE_SET(avx2)
+LK_DECLARE_SET(avxvnni)
 LK_DECLARE_SET(avx512)
 LK_DECLARE_SET(amx)
 LK_DECLARE_SET(neon)
@@ -23,6 +24,9 @@ std::span<const KernelSet* const> all_kernel_sets() {
 #endif
 #ifdef LOWKEY_HAVE_AVX512
       &avx512::kernel_set(),
+#endif
+#ifdef LOWKEY_HAVE_AVXVNNI
+      &avxvnni::kernel_set(),
 #endif
 #ifdef LOWKEY_HAVE_AVX2
       &avx2::kernel_set(),

@@ -82,7 +82,8 @@ void add_engine_options(CLI::App& command, CommonOptions& o) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   add_cpu_options(command, o);
-  command.add_option("--isa", o.isa, "Kernel set by name (auto, avx512, avx2, scalar, ...)");
+  command.add_option("--isa", o.isa,
+                     "Kernel set by name (auto, amx, avx512, avxvnni, avx2, neon, scalar)");
   command.add_flag("--exact", o.exact, "Float activations: slower, as close to f32 as it gets");
   command.add_flag("--fast", o.fast, "8-bit activations: faster prefill, less accurate");
   command.add_flag("--low-memory", o.low_memory,

@@ -1,8 +1,8 @@
 // Integer products of a block of weights, q = 128 hi + lo:
 //   y[row] = sum_b scale_a[b] (scale_w[row, b] * (sum_c code q - offset sum_c q)
 //                              + minimum[row, b] * sum_c q)
-// As bytes where codes are small: unsigned times signed, pairs added in 16 bits, of hi and of lo.
-// As words otherwise: codes and q of 16 bits, pairs added in 32, which nothing overflows.
+// As bytes where codes are small, or sums have room: unsigned times signed, of hi and of lo. As
+// words otherwise: codes and q of 16 bits, pairs added in 32, which nothing overflows.
 #pragma once
 
 #include "simd/avx2/block_source.h"
@@ -12,12 +12,12 @@
 namespace lowkey::simd::avx2 {
 namespace {
 
-/// Whether sums of at least four vectors of bytes fit 16 bits: 4 * 2 * 31 * 127 < 2^15.
+/// Whether sums of at least four vectors of bytes have room; in 16 bits: 4 * 2 * 31 * 127 < 2^15.
 constexpr bool fits_bytes(PanelType type) {
-  return type == PanelType::kU4 || type == PanelType::kU5;
+  return kFourBytes || type == PanelType::kU4 || type == PanelType::kU5;
 }
 /// Whether those of all eight do.
-constexpr bool fits_block(PanelType type) { return type == PanelType::kU4; }
+constexpr bool fits_block(PanelType type) { return kFourBytes || type == PanelType::kU4; }
 
 /// p, of which compilers know nothing.
 template <class T>

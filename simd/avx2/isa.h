@@ -29,9 +29,7 @@ struct Isa {
     const __m256i upper = _mm256_slli_epi32(_mm256_cvtps_epi32(high), 16);
     return _mm256_blend_epi16(_mm256_cvtps_epi32(low), upper, 0xaa);
   }
-  static __m256i dot_pairs(__m256i acc, __m256i a, __m256i b) {
-    return avx2::held(_mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
-  }
+  static __m256i dot_pairs(__m256i acc, __m256i a, __m256i b) { return add_words(acc, a, b); }
 
   /// The lowest byte of each.
   static void store_bytes(Int x, void* p) {

@@ -96,11 +96,9 @@ class FewScores {
       wide::unrolled<2 * kQueries>([&](auto i) __attribute__((always_inline)) {
         constexpr int kQuery = i / 2, kPart = i % 2;
         __m256i& pairs = pairs_[t][kQuery].part[kPart];
-        __m256i sum = _mm256_maddubs_epi16(own[0].part[kPart], query[0][kQuery]);
-        if constexpr (!kFresh) sum = _mm256_add_epi16(sum, pairs);
-        if constexpr (kGroups == 2) {
-          sum = LatentOps::add_products(sum, own[1].part[kPart], query[1][kQuery]);
-        }
+        const __m256i code = own[0].part[kPart], four = query[0][kQuery];
+        __m256i sum = kFresh ? bytes_products(code, four) : add_bytes(pairs, code, four);
+        if constexpr (kGroups == 2) sum = add_bytes(sum, own[1].part[kPart], query[1][kQuery]);
         pairs = sum;
       });
     }
@@ -127,7 +125,7 @@ class FewScores {
       for (int i = 0; i < 2 * kTiles; ++i) {
         const int at = i * LatentOps::kLanes;
         __m256i sum = start;
-        if (kPairs) sum = _mm256_add_epi32(sum, widened(pairs_[i / 2][q].part[i % 2], 128));
+        if (kPairs) sum = _mm256_add_epi32(sum, widened<128>(pairs_[i / 2][q].part[i % 2]));
         if (kSums) sum = _mm256_add_epi32(sum, sums_[i / 2][q].part[i % 2]);
         const Float own = LatentOps::mul_add(_mm256_cvtepi32_ps(sum), scale, offset);
         const Float gain = Float::load_aligned(task_.gain + at);

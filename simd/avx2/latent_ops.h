@@ -13,7 +13,8 @@ namespace {
 struct LatentOps : LatentProducts {
   static constexpr int kQueryMax = 127;  // of the upper half
   static constexpr int kFineWidth = kLatentFineWidth;
-  static constexpr int kPairRoom = 129;  // levels: 2 * 127 * 129 fits 16 bits
+  // Levels that a sum of bytes' products has room for: 2 * 127 * 129 fits 16 bits.
+  static constexpr int kPairRoom = kFourBytes ? 1 << 20 : 129;
   static constexpr int kKeyOffset = 0;
   static constexpr int kValueOffset = 0;
   static constexpr int kQueryTile = 4;

@@ -24,8 +24,8 @@ template <PanelType kType, bool kLo, int kBegin, bool kAll>
     const __m256i lower = kLo ? broadcast4(in.lo + 4 * kVector) : upper;
     for (int p = 0; p < kParts; ++p) {
       const __m256i code = code_vector<kType, kVector>(codes, p);
-      hi[p] = held(_mm256_add_epi16(hi[p], _mm256_maddubs_epi16(code, upper)));
-      if (kLo) lo[p] = held(_mm256_add_epi16(lo[p], _mm256_maddubs_epi16(code, lower)));
+      hi[p] = add_bytes(hi[p], code, upper);
+      if (kLo) lo[p] = add_bytes(lo[p], code, lower);
     }
   };
   wide::unrolled<4>([&](auto v) __attribute__((always_inline)) {
@@ -33,8 +33,8 @@ template <PanelType kType, bool kLo, int kBegin, bool kAll>
     if constexpr (kAll) add.template operator()<kBegin + v + 4>();
   });
   for (int p = 0; p < kParts; ++p) {
-    sums[p] = _mm256_add_epi32(sums[p], widened(hi[p], 128));
-    if (kLo) sums[p] = _mm256_add_epi32(sums[p], widened(lo[p], 1));
+    sums[p] = _mm256_add_epi32(sums[p], widened<128>(hi[p]));
+    if (kLo) sums[p] = _mm256_add_epi32(sums[p], widened<1>(lo[p]));
   }
 }
 
@@ -48,8 +48,8 @@ template <PanelType kType, int kBegin>
     const __m256i odd = broadcast4(in.words + 16 + 2 * kVector);
     for (int p = 0; p < kParts; ++p) {
       const Words code = words_of(code_vector<kType, kVector>(codes, p));
-      sums[p] = held(_mm256_add_epi32(sums[p], _mm256_madd_epi16(code.even, even)));
-      sums[p] = held(_mm256_add_epi32(sums[p], _mm256_madd_epi16(code.odd, odd)));
+      sums[p] = add_words(sums[p], code.even, even);
+      sums[p] = add_words(sums[p], code.odd, odd);
     }
   });
 }

@@ -24,7 +24,7 @@ struct TokenTile {
 };
 
 /// How a tile and the codes that meet it are held: as words, or, for activations of 8 bits and
-/// small codes, as bytes.
+/// codes whose sums have room, as bytes.
 template <class Source, bool kLo>
 struct TileForm {
   static constexpr bool kBytes = !kLo && fits_block(Source::kType);
@@ -103,7 +103,7 @@ struct BlockWeights {
       float* own = y + t * kPanelRows;
       __m256 after[kParts];  // stored last: as far as compilers know, a store changes `tile`
       for (int p = 0; p < kParts; ++p) {
-        __m256i dots = Form::kBytes ? widened(sums[t][p], 128) : sums[t][p];
+        __m256i dots = Form::kBytes ? widened<128>(sums[t][p]) : sums[t][p];
         after[p] = _mm256_load_ps(own + p * kPartRows);
         if constexpr (Source::kHasMinimum) {
           after[p] = _mm256_fmadd_ps(weight, minimum[p], after[p]);
@@ -123,10 +123,8 @@ struct BlockWeights {
     wide::unrolled<kTokens>([&](auto t) __attribute__((always_inline)) {
       const __m256i four = broadcast4(q + t * Form::kStride);
       for (int p = 0; p < kParts; ++p) {
-        const __m256i product =
-            Form::kBytes ? _mm256_maddubs_epi16(code[p], four) : _mm256_madd_epi16(code[p], four);
-        sums[t][p] = held(Form::kBytes ? _mm256_add_epi16(sums[t][p], product)
-                                       : _mm256_add_epi32(sums[t][p], product));
+        sums[t][p] = Form::kBytes ? add_bytes(sums[t][p], code[p], four)
+                                  : add_words(sums[t][p], code[p], four);
       }
     });
   }

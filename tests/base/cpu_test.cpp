@@ -12,6 +12,7 @@ namespace {
 TEST(Cpu, WiderFeaturesImplyNarrowerOnes) {
   const CpuFeatures& f = cpu_features();
   const auto implies = [](bool wide, bool narrow) { return !wide || narrow; };
+  EXPECT_TRUE(implies(f.avx_vnni, f.avx2));
   EXPECT_TRUE(implies(f.avx512, f.avx2));
   EXPECT_TRUE(implies(f.avx512_vnni, f.avx512));
   EXPECT_TRUE(implies(f.avx512_bf16, f.avx512));
@@ -43,6 +44,7 @@ TEST(Cpu, ClaimsNothingThatTheKernelDoesNotList) {
   EXPECT_EQ(f.avx2, listed("avx2") && listed("fma") && listed("f16c"));
   EXPECT_EQ(f.avx512, f.avx2 && listed("avx512f") && listed("avx512bw") && listed("avx512dq") &&
                           listed("avx512vl"));
+  EXPECT_LE(f.avx_vnni, listed("avx_vnni"));
   EXPECT_EQ(f.avx512_vnni, f.avx512 && listed("avx512_vnni"));
   EXPECT_EQ(f.avx512_bf16, f.avx512 && listed("avx512_bf16"));
   EXPECT_LE(f.amx_int8, listed("amx_int8")) << "the system may still refuse the tiles";

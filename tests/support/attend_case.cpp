@@ -117,7 +117,7 @@ AttendCase::Numbers AttendCase::numbers_of(const simd::KernelSet& set) const {
                     shape_.d_k % 16 == 0 && shape_.d_v % 16 == 0 &&
                     std::max(shape_.d_k, shape_.d_v) <= 256;
   if (many && (name == "amx" || name == "emulated tiles")) return Numbers::kTwoBf16;
-  if (many && (name == "avx2" || name == "avx512")) return Numbers::kIntegers;
+  if (many && (name.starts_with("avx"))) return Numbers::kIntegers;
   return Numbers::kFloats;
 }
 

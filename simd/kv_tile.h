@@ -72,7 +72,7 @@ struct QueryBlock {
 /// Running state of an online softmax; start with max = -inf, sum = 0, out = 0.
 /// Output of query i = out[i] / sum[i] at the end.
 struct AttendState {
-  float* max = nullptr;  // [n_queries]
+  float* max = nullptr;  // [n_queries], which a set may let scores exceed by 5
   float* sum = nullptr;  // [n_queries]
   float* out = nullptr;  // [n_queries, d_v]
 

@@ -1,5 +1,3 @@
-#include <string_view>
-
 #include "base/half.h"
 #include "simd/scalar/ops.h"
 #include "tests/support/kernel_harness.h"
@@ -17,8 +15,7 @@ struct Shape {
 ::testing::AssertionResult check_shape(const simd::KernelSet& set, const Shape& shape,
                                        bool centred) {
   const auto [d_in, d_out, stride, n] = shape;
-  const std::string_view name = set.name;
-  const bool on_tiles = n >= 16 && (name == "amx" || name == "emulated tiles");
+  const bool on_tiles = n >= 16 && has_float_tiles(set);
   const Floats entries(d_in * stride, 1), mean(d_in, 2), x(int64_t{n} * d_in, 3);
   Floats z(int64_t{n} * d_out, 4);
   std::vector<uint16_t> halves;
@@ -37,8 +34,8 @@ struct Shape {
         size += std::abs(term);
       }
       const int64_t at = int64_t{t} * d_out + i;
-      // On tiles as two of bf16 each, by three products of them (simd/amx/two_parts.h).
-      const double rounding = on_tiles ? 2 * 0x1p-16 + 0x1p-18 + 2 * d_in * kUnit : 0;
+      // On tiles three products are summed for each.
+      const double rounding = on_tiles ? kTilesError + 2 * d_in * kUnit : 0;
       LK_CHECK_THAT(within(z[at], sum, (rounding + (d_in + 4) * kUnit) * size, d_in, at));
     }
   }

@@ -6,13 +6,13 @@
 
 #include "simd/scalar/ops.h"
 #include "simd/select.h"
+#include "tests/support/kernel_harness.h"
 
 namespace lowkey::testing {
 namespace {
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 constexpr double kOne = 32767;  // length of a vector of 16-bit integers
-constexpr double kTwoBf16 = 0x1p-16, kLeftOut = 0x1p-18;
 constexpr double kExp2Error = 2.6e-6;
 
 int64_t n_tiles(int n_tokens) { return ceil_div(n_tokens, simd::kTileTokens); }
@@ -116,8 +116,8 @@ AttendCase::Numbers AttendCase::numbers_of(const simd::KernelSet& set) const {
   const bool many = shape_.n_queries > 8 && shape_.type != simd::KvType::kF32 &&
                     shape_.d_k % 16 == 0 && shape_.d_v % 16 == 0 &&
                     std::max(shape_.d_k, shape_.d_v) <= 256;
-  if (many && (name == "amx" || name == "emulated tiles")) return Numbers::kTwoBf16;
-  if (many && (name.starts_with("avx"))) return Numbers::kIntegers;
+  if (many && has_float_tiles(set)) return Numbers::kTwoBf16;
+  if (many && name.starts_with("avx")) return Numbers::kIntegers;
   return Numbers::kFloats;
 }
 
@@ -145,12 +145,11 @@ double AttendCase::length_rounding(int i) const {
   return 1.01 * std::sqrt(double(d)) / kOne * std::sqrt(q_length * k_length);
 }
 
-// As two of bf16, each number is off by kTwoBf16 of it, and so is the sum of two products by the
-// one that is left out, 2^-9 of each number; three products are summed.
+// On tiles three products are summed for each.
 double AttendCase::score_rounding(int i, Numbers numbers) const {
   if (numbers == Numbers::kIntegers) return length_rounding(i);
   if (numbers == Numbers::kFloats) return 0;
-  return score_size(i) * (2 * kTwoBf16 + kLeftOut + 2 * shape_.d_k * kUnit);
+  return score_size(i) * (kTilesError + 2 * shape_.d_k * kUnit);
 }
 
 // A weight exp(s - m) is off by the error of its score (d_k products and sums and two scale
@@ -169,7 +168,7 @@ double AttendCase::weight_error(int i, int n_runs, Numbers numbers) const {
 double AttendCase::output_bound(int i, int n_runs, Numbers numbers) const {
   const double n = shape_.n_tokens + 5;
   const double rounding = numbers == Numbers::kIntegers  ? (8 + 64) / (2 * kOne)
-                          : numbers == Numbers::kTwoBf16 ? 2 * kTwoBf16 + kLeftOut + 4 * n * kUnit
+                          : numbers == Numbers::kTwoBf16 ? kTilesError + 4 * n * kUnit
                                                          : 0;
   return (2 * weight_error(i, n_runs, numbers) + 2 * n * kUnit + rounding) * 1.01 *
          largest(v_.data(), v_.size());

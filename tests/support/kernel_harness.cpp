@@ -10,6 +10,10 @@
 
 namespace lowkey::testing {
 
+namespace {
+constexpr char kEmulatedTiles[] = "emulated tiles";
+}
+
 void expect_on_every_set(const KernelCheck& check) {
   std::set<std::string> ran;
   std::string names, skipped;
@@ -39,7 +43,7 @@ void expect_on_emulated_tiles(const KernelCheck& check) {
   for (const simd::KernelSet* set : simd::all_kernel_sets()) {
     if (set->name != std::string("avx512") || !set->supported(cpu_features())) continue;
     simd::KernelSet tiles = *set;
-    tiles.name = "emulated tiles";
+    tiles.name = kEmulatedTiles;
     tiles.attend = simd::amx::attend_emulated;
     tiles.latent_project = simd::amx::latent_project_emulated;
     tiles.latent_attend = simd::amx::latent_attend_emulated;
@@ -49,6 +53,11 @@ void expect_on_emulated_tiles(const KernelCheck& check) {
   }
 #endif
   GTEST_SKIP() << "the emulated tile unit needs the avx512 set";
+}
+
+bool has_float_tiles(const simd::KernelSet& set) {
+  const std::string name = set.name;
+  return name == "amx" || name == kEmulatedTiles;
 }
 
 simd::KernelSet copy_of_scalar_set() { return *simd::all_kernel_sets().back(); }

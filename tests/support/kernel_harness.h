@@ -20,6 +20,13 @@ void expect_on_every_set(const KernelCheck& check);
 /// kernel is tested on processors without one; skips where that set cannot run.
 void expect_on_emulated_tiles(const KernelCheck& check);
 
+/// Whether a set, the one with emulated tiles among them, multiplies floats on matrix tiles, as
+/// sums of two bf16 (simd/amx/two_parts.h).
+bool has_float_tiles(const simd::KernelSet& set);
+/// What a product of two floats may then be off by, relative to it: each is off by 2^-16, and the
+/// product of the two lesser parts, at most 2^-9 of each, is left out.
+constexpr double kTilesError = 2 * 0x1p-16 + 0x1p-18;
+
 /// A copy of the oracle, to be spoiled by a test.
 simd::KernelSet copy_of_scalar_set();
 
